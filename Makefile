@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 DISTRIBUTIONS := libs/common libs/client services/alert services/notify
 PROTOS := $(shell find protos -name '*.proto' | sort)
 SERVICE_PROTOS := $(shell find protos -name '*_service.proto' | sort)
+STUBS ?= libs/common/src
+# More options of `tocsin up` for `make run`: make run UP="--alert-port 7170 --notify-port 7171"
+UP ?=
 
 .PHONY: help
 help: ## List the tasks
@@ -19,14 +22,23 @@ help: ## List the tasks
 python-found:
 	@test -n "$(PYTHON)" || { echo 'No Python 3.11, 3.12 or 3.13 was found. Install one, or name it: make PYTHON=/path/to/python3 …' >&2; exit 1; }
 
+# A virtual environment whose interpreter is gone, or that was moved or copied here with the
+# folder, is made anew: its programs and links would lead elsewhere.
+STALE := $(if $(wildcard $(VENV)/.run),$(shell \
+	test "$$(cat $(VENV)/.run)" = "$(CURDIR)" && $(BIN)/python -c '' 2>/dev/null || echo stale))
+
 # A stamp holds the state of what it was made from, so that setting up twice costs nothing.
-$(VENV)/.run: requirements/run.txt $(DISTRIBUTIONS:%=%/pyproject.toml) | python-found
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
-		echo 'Could not make a virtual environment. On Debian: apt-get install python3-venv' >&2; rm -rf $(VENV); exit 1; }
+$(VENV)/.run: requirements/run.txt $(DISTRIBUTIONS:%=%/pyproject.toml) $(STALE) | python-found
+	@test -z "$(STALE)" || { echo 'The virtual environment was made elsewhere, or its Python is gone: making it anew.'; rm -rf $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo 'Could not make a virtual environment with $(PYTHON). On Debian: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Setting up: installing locked dependencies into $(VENV) …'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
-	@touch $@
+	@printf '%s' "$(CURDIR)" > $@
+
+.PHONY: stale
+stale:
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo 'Setting up: installing what the tests and linters need …'
@@ -39,10 +51,18 @@ setup: $(VENV)/.run ## Make the virtual environment with what the services need
 .PHONY: setup-dev
 setup-dev: $(VENV)/.dev ## … and with what the tests and linters need
 
+.PHONY: run
+run: $(VENV)/.run ## Run all of Tocsin here until Ctrl-C; the data stays in .local/
+	@exec $(BIN)/tocsin up --allow-loopback $(UP)
+
+.PHONY: demo
+demo: $(VENV)/.run ## See real backups fail, ring, heal and fall silent (under 30 s)
+	@exec $(BIN)/python deploy/demo
+
 .PHONY: protos
 protos: $(VENV)/.dev ## Generate the stubs from protos/
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=libs/common/src --mypy_out=quiet:libs/common/src $(PROTOS)
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=libs/common/src --mypy_grpc_out=quiet:libs/common/src $(SERVICE_PROTOS)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --mypy_out=quiet:$(STUBS) $(PROTOS)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(SERVICE_PROTOS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Run the linters and the type checker
@@ -52,7 +72,30 @@ lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 
+.PHONY: test
+test: $(VENV)/.dev ## Run all tests, and those of the database on a second PostgreSQL if there is one
+	$(BIN)/pytest -n auto --dist loadfile
+	@if $(BIN)/python -c 'from tocsin.common.postgres.binaries import find_all_binaries as found; raise SystemExit(len(found()) < 2)'; then \
+		echo 'Once more on a second PostgreSQL:'; \
+		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow' --postgres=second; \
+	fi
+
+.PHONY: check
+check: lint test ## Run the linters, then the tests
+
 .PHONY: format
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: lock
+lock: ## Lock the dependencies anew after a change of requirements/*.in (needs uv)
+	@command -v uv >/dev/null || { echo 'This needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
+	@$(LOCK) requirements/run.in -o requirements/run.txt
+	@$(LOCK) -c requirements/run.txt requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what can be made anew; data under .local/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tocsin/api/notify/v1/channel.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x02\n\x07\x43hannel\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x12\x36\n\x07webhook\x18\x04 \x01(\x0b\x32#.tocsin.api.notify.v1.WebhookConfigH\x00\x12\x32\n\x05\x65mail\x18\x05 \x01(\x0b\x32!.tocsin.api.notify.v1.EmailConfigH\x00\x12\x36\n\x07\x63onsole\x18\x06 \x01(\x0b\x32#.tocsin.api.notify.v1.ConsoleConfigH\x00\x12\x17\n\x0f\x64isabled_reason\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x63onfig\"u\n\rWebhookConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x16\n\x0esigning_secret\x18\x02 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\x0b\x45mailConfig\x12\x11\n\tsmtp_host\x18\x01 \x01(\t\x12\x11\n\tsmtp_port\x18\x02 \x01(\x05\x12\x35\n\x08security\x18\x03 \x01(\x0e\x32#.tocsin.api.notify.v1.EmailSecurity\x12\x10\n\x08username\x18\x04 \x01(\t\x12\x10\n\x08password\x18\x05 \x01(\t\x12\x14\n\x0cpassword_set\x18\x06 \x01(\x08\x12\x14\n\x0c\x66rom_address\x18\x07 \x01(\t\x12\x14\n\x0cto_addresses\x18\x08 \x03(\t\"\x0f\n\rConsoleConfig*}\n\rEmailSecurity\x12\x1e\n\x1a\x45MAIL_SECURITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MAIL_SECURITY_STARTTLS\x10\x01\x12\x16\n\x12\x45MAIL_SECURITY_TLS\x10\x02\x12\x17\n\x13\x45MAIL_SECURITY_NONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tocsin/api/notify/v1/channel.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n\x07\x43hannel\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x14\n\x07\x65nabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x36\n\x07webhook\x18\x04 \x01(\x0b\x32#.tocsin.api.notify.v1.WebhookConfigH\x00\x12\x32\n\x05\x65mail\x18\x05 \x01(\x0b\x32!.tocsin.api.notify.v1.EmailConfigH\x00\x12\x36\n\x07\x63onsole\x18\x06 \x01(\x0b\x32#.tocsin.api.notify.v1.ConsoleConfigH\x00\x12\x17\n\x0f\x64isabled_reason\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x63onfigB\n\n\x08_enabled\"u\n\rWebhookConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x16\n\x0esigning_secret\x18\x02 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\x0b\x45mailConfig\x12\x11\n\tsmtp_host\x18\x01 \x01(\t\x12\x11\n\tsmtp_port\x18\x02 \x01(\x05\x12\x35\n\x08security\x18\x03 \x01(\x0e\x32#.tocsin.api.notify.v1.EmailSecurity\x12\x10\n\x08username\x18\x04 \x01(\t\x12\x10\n\x08password\x18\x05 \x01(\t\x12\x14\n\x0cpassword_set\x18\x06 \x01(\x08\x12\x14\n\x0c\x66rom_address\x18\x07 \x01(\t\x12\x14\n\x0cto_addresses\x18\x08 \x03(\t\"\x0f\n\rConsoleConfig*}\n\rEmailSecurity\x12\x1e\n\x1a\x45MAIL_SECURITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MAIL_SECURITY_STARTTLS\x10\x01\x12\x16\n\x12\x45MAIL_SECURITY_TLS\x10\x02\x12\x17\n\x13\x45MAIL_SECURITY_NONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.channel_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EMAILSECURITY']._serialized_start=825
-  _globals['_EMAILSECURITY']._serialized_end=950
+  _globals['_EMAILSECURITY']._serialized_start=842
+  _globals['_EMAILSECURITY']._serialized_end=967
   _globals['_CHANNEL']._serialized_start=94
-  _globals['_CHANNEL']._serialized_end=476
-  _globals['_WEBHOOKCONFIG']._serialized_start=478
-  _globals['_WEBHOOKCONFIG']._serialized_end=595
-  _globals['_EMAILCONFIG']._serialized_start=598
-  _globals['_EMAILCONFIG']._serialized_end=806
-  _globals['_CONSOLECONFIG']._serialized_start=808
-  _globals['_CONSOLECONFIG']._serialized_end=823
+  _globals['_CHANNEL']._serialized_end=493
+  _globals['_WEBHOOKCONFIG']._serialized_start=495
+  _globals['_WEBHOOKCONFIG']._serialized_end=612
+  _globals['_EMAILCONFIG']._serialized_start=615
+  _globals['_EMAILCONFIG']._serialized_end=823
+  _globals['_CONSOLECONFIG']._serialized_start=825
+  _globals['_CONSOLECONFIG']._serialized_end=840
 # @@protoc_insertion_point(module_scope)

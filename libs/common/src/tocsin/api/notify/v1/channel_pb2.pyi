@@ -69,8 +69,8 @@ class Channel(_message.Message):
     display_name: _builtins.str
     """The name people know it by. Required, 1–128 characters, unique."""
     enabled: _builtins.bool
-    """Whether events are sent to it. While false, what is due waits, and new events are not
-    addressed to it.
+    """Whether events are sent to it; unset in a request means true. While false, what is due waits,
+    and new events are not addressed to it.
     """
     disabled_reason: _builtins.str
     """Why the service itself disabled it, for example `410 Gone`. Empty otherwise. Output only."""
@@ -101,7 +101,7 @@ class Channel(_message.Message):
         *,
         channel_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
-        enabled: _builtins.bool = ...,
+        enabled: _builtins.bool | None = ...,
         webhook: Global___WebhookConfig | None = ...,
         email: Global___EmailConfig | None = ...,
         console: Global___ConsoleConfig | None = ...,
@@ -110,12 +110,17 @@ class Channel(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "console", b"console", "create_time", b"create_time", "email", b"email", "update_time", b"update_time", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "config", b"config", "console", b"console", "create_time", b"create_time", "email", b"email", "enabled", b"enabled", "update_time", b"update_time", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "config", b"config", "console", b"console", "create_time", b"create_time", "disabled_reason", b"disabled_reason", "display_name", b"display_name", "email", b"email", "enabled", b"enabled", "update_time", b"update_time", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "channel_id", b"channel_id", "config", b"config", "console", b"console", "create_time", b"create_time", "disabled_reason", b"disabled_reason", "display_name", b"display_name", "email", b"email", "enabled", b"enabled", "update_time", b"update_time", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["webhook", "email", "console"]  # noqa: Y015
     _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_config) -> _WhichOneofReturnType_config | None: ...
 
 Global___Channel: _TypeAlias = Channel  # noqa: Y015
@@ -186,7 +191,8 @@ class EmailConfig(_message.Message):
     """For SMTP AUTH. Empty means that none is made."""
     password: _builtins.str
     """For SMTP AUTH, at most 256 characters. Input only, never returned. Unset on an update keeps
-    the one that is there.
+    the one that is there, unless smtp_host changes: then it must be given again, so that it goes
+    to no other server than it was meant for.
     """
     password_set: _builtins.bool
     """Whether a password is there. Output only."""

@@ -1,0 +1,71 @@
+"""What a failed call means to who typed the command: a few lines and an exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin.cli.exits import CommandError, ExitCode
+from tocsin.cli.text import lines
+from tocsin.client import errors
+
+if TYPE_CHECKING:
+    from tocsin.cli.session import Session
+
+_CODES: dict[type[errors.CallError], ExitCode] = {
+    errors.NotFoundError: ExitCode.REFUSED,
+    errors.AlreadyExistsError: ExitCode.REFUSED,
+    errors.FailedPreconditionError: ExitCode.REFUSED,
+    errors.AbortedError: ExitCode.REFUSED,
+    errors.OutOfRangeError: ExitCode.REFUSED,
+    errors.PermissionDeniedError: ExitCode.REFUSED,
+    errors.UnauthenticatedError: ExitCode.REFUSED,
+    errors.InvalidArgumentError: ExitCode.USAGE,
+    errors.UnavailableError: ExitCode.UNREACHABLE,
+    errors.DeadlineExceededError: ExitCode.UNREACHABLE,
+}
+# The option or argument that a field of a request comes from, where the names differ.
+_WRITTEN_AS = {
+    "host_id": "HOST",
+    "kind": "KIND",
+    "alert_id": "ALERT",
+    "expire_time": "--for / --until",
+    "display_name": "NAME",
+    "webhook.url": "--url",
+    "webhook.signing_secret": "--secret-file",
+    "email.smtp_host": "--smtp-host",
+    "email.smtp_port": "--smtp-port",
+    "email.from_address": "--from",
+    "email.to_addresses": "--to",
+    "email.username": "--username",
+    "email.password": "--password-file",
+    "email.security": "--security",
+}
+
+
+def explain(error: errors.CallError, session: Session) -> CommandError:
+    """Return what to tell about a failed call."""
+    code = _CODES.get(type(error), ExitCode.SERVER)
+    if isinstance(error, errors.UnavailableError) and not error.reason:
+        return CommandError(_nobody_there(session), code)
+    if error.field_violations:
+        told = [f"{_written_as(v.field)}: {v.description}" for v in error.field_violations]
+    else:
+        told = [str(error)]
+    return CommandError("\n".join(line for text in told for line in lines(text)), code)
+
+
+def _nobody_there(session: Session) -> str:
+    target, option = session.asked
+    return (
+        f"Nothing answers at {target}. Start a local Tocsin with `tocsin up`, or say where it is "
+        f"with {option}."
+    )
+
+
+def _written_as(path: str) -> str:
+    path = path.removeprefix("channel.")
+    if path in _WRITTEN_AS:
+        return _WRITTEN_AS[path]
+    name, bracket, which = path.partition("[")
+    written = _WRITTEN_AS.get(name, f"--{name.removesuffix('s').replace('_', '-')}")
+    return f"{written} {which.removesuffix(']')}" if bracket else written

@@ -1,0 +1,71 @@
+"""The client library of Tocsin: what a backup orchestrator or a subscriber imports.
+
+Example:
+    >>> from tocsin.client import SyncAlertClient
+    >>> with SyncAlertClient("127.0.0.1:7070") as alerts:
+    ...     alerts.raise_or_touch("web-1", "backup_failed", "home", message="exit code 1")
+"""
+
+from tocsin.client.aio import AlertClient, BackupClient
+from tocsin.client.batch import StreamBatch, StreamEvent
+from tocsin.client.continuity import OutOfStepError
+from tocsin.client.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    CallCancelledError,
+    CallError,
+    DataLossError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FieldViolation,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+)
+from tocsin.client.notify_aio import NotifyClient
+from tocsin.client.notify_sync import SyncNotifyClient
+from tocsin.client.options import OnFirst
+from tocsin.client.retry import RetryPolicy
+from tocsin.client.subscription import EventSubscription, SubscriptionCounts
+from tocsin.client.sync import SyncAlertClient, SyncBackupClient
+
+__all__ = [
+    "AbortedError",
+    "AlertClient",
+    "AlreadyExistsError",
+    "BackupClient",
+    "CallCancelledError",
+    "CallError",
+    "DataLossError",
+    "DeadlineExceededError",
+    "EventSubscription",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "InternalError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "NotifyClient",
+    "OnFirst",
+    "OutOfRangeError",
+    "OutOfStepError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "RetryPolicy",
+    "StreamBatch",
+    "StreamEvent",
+    "SubscriptionCounts",
+    "SyncAlertClient",
+    "SyncBackupClient",
+    "SyncNotifyClient",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+]

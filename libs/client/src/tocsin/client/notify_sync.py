@@ -1,0 +1,140 @@
+"""The blocking client of the notify service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tocsin.api.notify.v1.channel_service_pb2_grpc import ChannelServiceStub
+from tocsin.api.notify.v1.delivery_service_pb2_grpc import DeliveryServiceStub
+from tocsin.client import notify_requests as requests
+from tocsin.client.calls import SyncCalls
+from tocsin.client.retry import single_attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from uuid import UUID
+
+    import grpc
+
+    from tocsin.api.notify.v1 import channel_service_pb2 as channel_pb
+    from tocsin.api.notify.v1 import delivery_service_pb2 as delivery_pb
+    from tocsin.api.notify.v1.channel_pb2 import Channel
+    from tocsin.api.notify.v1.delivery_pb2 import Attempt, Delivery
+    from tocsin.client.retry import RetryPolicy
+
+TEST_TIMEOUT = timedelta(seconds=30)  # a test waits for the far side
+
+
+class SyncNotifyClient(SyncCalls):
+    """Keeps channels, and shows deliveries and sends them again. Threads may share one.
+
+    Every method raises CallError. What is idempotent is retried; what is not (create, delete,
+    test, redeliver, an update that names a version) is tried once.
+
+    Example:
+        >>> with SyncNotifyClient("127.0.0.1:7071") as notify:
+        ...     for delivery in notify.list_deliveries(states=["dead"]):
+        ...         notify.redeliver(delivery.delivery_id)
+    """
+
+    def __init__(self, target: str | grpc.Channel, *, retry: RetryPolicy | None = None) -> None:
+        super().__init__(target, retry=retry)
+        self._once = single_attempt(self._retry)
+        self._channels = ChannelServiceStub(self.channel)
+        self._deliveries = DeliveryServiceStub(self.channel)
+
+    def create_channel(self, channel: Channel) -> channel_pb.CreateChannelResponse:
+        """Create a channel. The answer shows a generated signing secret, once.
+
+        Raises AlreadyExistsError (CHANNEL_NAME_TAKEN).
+        """
+        request = requests.create_channel(channel)
+        return self._call(self._channels.CreateChannel, request, self._once)
+
+    def get_channel(self, channel_id: str | UUID) -> Channel:
+        """Return one channel. Raises NotFoundError."""
+        request = requests.get_channel(channel_id)
+        answer = self._call(self._channels.GetChannel, request)
+        return answer.channel
+
+    def list_channels_page(
+        self, *, page_size: int = 0, page_token: str = ""
+    ) -> channel_pb.ListChannelsResponse:
+        """Return one page of channels, by display_name."""
+        request = requests.list_channels(page_size=page_size, page_token=page_token)
+        return self._call(self._channels.ListChannels, request)
+
+    def list_channels(self, *, page_size: int = 0) -> Iterator[Channel]:
+        """Walk over all channels, by display_name."""
+        request = requests.list_channels(page_size=page_size)
+        for page in self._pages(self._channels.ListChannels, request):
+            yield from page.channels
+
+    def update_channel(self, channel: Channel, fields: Iterable[str]) -> Channel:
+        """Change the named fields, such as `enabled` or `webhook.url`, and return the channel.
+
+        Raises NotFoundError, AlreadyExistsError, and AbortedError when `channel.version` is not 0
+        and not the present one.
+        """
+        request = requests.update_channel(channel, fields)
+        retry = self._once if channel.version else None
+        answer = self._call(self._channels.UpdateChannel, request, retry)
+        return answer.channel
+
+    def delete_channel(self, channel_id: str | UUID) -> channel_pb.DeleteChannelResponse:
+        """Delete a channel. Raises NotFoundError."""
+        request = requests.delete_channel(channel_id)
+        return self._call(self._channels.DeleteChannel, request, self._once)
+
+    def test_channel(self, channel_id: str | UUID) -> Attempt:
+        """Send a test message now and return what the far side answered."""
+        retry = single_attempt(self._retry, TEST_TIMEOUT)
+        request = requests.test_channel(channel_id)
+        answer = self._call(self._channels.TestChannel, request, retry)
+        return answer.attempt
+
+    def list_deliveries_page(
+        self,
+        *,
+        channel_id: str | UUID = "",
+        alert_id: str | UUID = "",
+        states: Iterable[str | int] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> delivery_pb.ListDeliveriesResponse:
+        """Return one page of deliveries, the latest first."""
+        request = requests.list_deliveries(
+            channel_id=channel_id,
+            alert_id=alert_id,
+            states=states,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return self._call(self._deliveries.ListDeliveries, request)
+
+    def list_deliveries(
+        self,
+        *,
+        channel_id: str | UUID = "",
+        alert_id: str | UUID = "",
+        states: Iterable[str | int] = (),
+        page_size: int = 0,
+    ) -> Iterator[Delivery]:
+        """Walk over deliveries, page by page, the latest first."""
+        request = requests.list_deliveries(
+            channel_id=channel_id, alert_id=alert_id, states=states, page_size=page_size
+        )
+        for page in self._pages(self._deliveries.ListDeliveries, request):
+            yield from page.deliveries
+
+    def get_delivery(self, delivery_id: str | UUID) -> delivery_pb.GetDeliveryResponse:
+        """Return one delivery with its attempts. Raises NotFoundError."""
+        request = requests.get_delivery(delivery_id)
+        return self._call(self._deliveries.GetDelivery, request)
+
+    def redeliver(self, delivery_id: str | UUID) -> Delivery:
+        """Send a finished delivery once more. Raises FailedPreconditionError, NotFoundError."""
+        request = requests.redeliver(delivery_id)
+        answer = self._call(self._deliveries.RedeliverDelivery, request, self._once)
+        return answer.delivery

@@ -1,0 +1,173 @@
+"""One contract for everything that is started and stopped, and the loop that most of it is.
+
+`start` and `stop` may each be called again without effect. `stop` returns when nothing runs any
+more, and what was stopped may be started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from tocsin.common.backoff import Backoff
+from tocsin.common.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+_log = structlog.get_logger()
+
+DEFAULT_GRACE = timedelta(seconds=10)
+
+
+class Lifecycle(Protocol):
+    """What can be started and stopped."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class BackgroundLoop:
+    """Takes one step after another in a task of its own, until stopped.
+
+    `step` does one round of work and returns how long to rest before the next; None rests until
+    `wake`, which also ends any other rest. A step that fails is logged and tried again after a
+    backoff, which only `stop` cuts short: what wakes a loop often must not turn into a storm of
+    failures.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[timedelta | None]],
+        *,
+        backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
+        grace: timedelta = DEFAULT_GRACE,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`grace` is what a step in progress is given at `stop` before it is cancelled."""
+        self.name = name
+        self._step = step
+        self._backoff = backoff
+        self._grace = grace
+        self._chance = chance
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def start(self) -> None:
+        """Begin with the first step, unless it runs already."""
+        if self.is_running:
+            return
+        self._stopping.clear()
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    def wake(self) -> None:
+        """End the present rest; if a step is in progress, take another right after it."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Let the step in progress finish within the grace, cancel it otherwise, and wait."""
+        task = self._task
+        if task is None:
+            return
+        self._stopping.set()
+        self._woken.set()
+        try:
+            await asyncio.wait({task}, timeout=self._grace.total_seconds())
+        finally:
+            task.cancel()
+        await asyncio.wait({task})
+
+    async def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                rest = await self._step()
+            except Exception as error:  # noqa: BLE001 - the loop outlives whatever a step meets
+                failures += 1
+                pause = self._backoff.delay(failures, self._chance())
+                self._tell(error, failures, pause)
+                await _wait(self._stopping, pause)
+            else:
+                failures = 0
+                await _wait(self._woken, rest)
+
+    def _tell(self, error: Exception, failures: int, pause: timedelta) -> None:
+        told = _log.bind(loop=self.name, failures=failures, retry_in_s=pause.total_seconds())
+        if isinstance(error, UnavailableError):
+            told.warning("background_step_unavailable", error=error.message)
+        else:
+            told.error("background_step_failed", exc_info=error)
+
+
+async def _wait(event: asyncio.Event, limit: timedelta | None) -> None:
+    if limit is not None and limit <= timedelta():
+        await asyncio.sleep(0)
+        return
+    try:
+        async with asyncio.timeout(None if limit is None else limit.total_seconds()):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+async def run_until_signal(
+    service: Lifecycle,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+) -> None:
+    """Start a service and stop it at the first signal, gracefully; at the second, at once.
+
+    A signal during `start` cancels it. Whatever `start` raises is raised again, after `stop`.
+
+    Raises SystemExit (128 + signal, as shells count) when it did not come to a graceful end.
+    """
+    asked, insisted = asyncio.Event(), asyncio.Event()
+    last_signal = 0
+
+    def receive(number: int) -> None:
+        nonlocal last_signal
+        last_signal = number
+        (insisted if asked.is_set() else asked).set()
+
+    loop = asyncio.get_running_loop()
+    for number in signals:
+        loop.add_signal_handler(number, receive, number)
+    try:
+        try:
+            if await _finishes(service.start(), before=asked):
+                await asked.wait()
+        finally:
+            stopped = await _finishes(service.stop(), before=insisted)
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+    if not stopped:
+        raise SystemExit(128 + last_signal)
+
+
+async def _finishes(work: Coroutine[None, None, None], *, before: asyncio.Event) -> bool:
+    """Run the work, and cancel it when the event comes first. Return whether it finished."""
+    task = asyncio.ensure_future(work)
+    interrupt = asyncio.ensure_future(before.wait())
+    try:
+        await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        interrupt.cancel()
+        task.cancel()
+        await asyncio.wait({task, interrupt})
+    if task.cancelled():
+        return False
+    task.result()
+    return True

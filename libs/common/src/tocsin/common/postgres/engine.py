@@ -1,0 +1,174 @@
+"""One pool of connections to one database, with its failures told in our own words.
+
+SQLAlchemy owns the pool and serves what is read now and then (`core`). The hot paths (the writer
+lane, the event log, the delivery queue) take the asyncpg connection underneath (`connection`,
+`transaction`): a statement through Core costs about as much as a whole RPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tocsin.common.postgres.failures import told_plainly
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.engine import URL
+
+# A connection is lent, or told to be unavailable, within this time: waiting for a free one,
+# asking whether it lives, and connecting anew all together.
+_LEND_SECONDS = 1.8
+_CONNECT_SECONDS = 1.5
+# One that has rested longer than this may have died without a word and is asked first.
+_TRUSTED_SECONDS = 1.0
+_ASK_SECONDS = 0.5
+_RESET_SECONDS = 1.0
+_LAST_USE = "last_use"
+
+_BROKEN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
+
+def database_url(text: str) -> URL:
+    """Read a PostgreSQL URL, `postgresql://user:password@host:port/name`.
+
+    Raises ValueError, without repeating the password, when it is none.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL; write postgresql://user:password@host:port/name") from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    if not url.database:
+        raise ValueError("names no database; write postgresql://user:password@host:port/name")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database.
+
+    Every failure to reach or use the server leaves its context managers as UnavailableError
+    (DATABASE_UNAVAILABLE), one for want of room as ResourceExhaustedError (STORAGE_FULL). Other
+    database errors pass through: they are bugs, or are told apart by the caller.
+    """
+
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 8) -> None:
+        self.url = database_url(url)
+        self._engine: AsyncEngine = create_async_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_LEND_SECONDS,
+            pool_use_lifo=True,  # the one used last needs no asking
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": 30,
+                "server_settings": {
+                    "application_name": application_name,
+                    "timezone": "UTC",
+                    "idle_in_transaction_session_timeout": "30000",
+                    # A plan kept from when a table was small scans all of it once it is not.
+                    "plan_cache_mode": "force_custom_plan",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def core(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a SQLAlchemy connection inside a transaction that commits on a clean exit."""
+        async with self._lent() as (wrapper, _), wrapper.begin():
+            yield wrapper
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend an asyncpg connection outside any transaction."""
+        async with self._lent() as (_, connection):
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend an asyncpg connection inside a READ COMMITTED transaction.
+
+        Commits on a clean exit and rolls back on any error, cancellation included.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+        """Lend a connection that lives, and take it back at rest or not at all."""
+        with told_plainly():
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(_LEND_SECONDS):
+                    wrapper = await stack.enter_async_context(self._engine.connect())
+                    connection = await _living(wrapper)
+                try:
+                    yield wrapper, connection
+                except BaseException:
+                    await _bring_to_rest(connection)
+                    raise
+                finally:
+                    if connection.is_closed():
+                        await wrapper.invalidate()
+                    else:
+                        wrapper.info[_LAST_USE] = time.monotonic()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+async def _living(wrapper: AsyncConnection) -> asyncpg.Connection:
+    """Return the asyncpg connection under a pooled one, a new one if that is dead."""
+    connection = await _driver_connection(wrapper)
+    if not await _lives(wrapper, connection):
+        connection.terminate()
+        await wrapper.invalidate()
+        connection = await _driver_connection(wrapper)
+    return connection
+
+
+async def _driver_connection(wrapper: AsyncConnection) -> asyncpg.Connection:
+    return (await wrapper.get_raw_connection()).driver_connection
+
+
+async def _lives(wrapper: AsyncConnection, connection: asyncpg.Connection) -> bool:
+    if connection.is_closed():
+        return False
+    rested = time.monotonic() - wrapper.info.get(_LAST_USE, time.monotonic())
+    if rested < _TRUSTED_SECONDS:
+        return True
+    try:
+        await connection.execute("SELECT 1", timeout=_ASK_SECONDS)
+    except _BROKEN:
+        return False
+    return True
+
+
+async def _bring_to_rest(connection: asyncpg.Connection) -> None:
+    """Roll back whatever a block that was broken off left behind.
+
+    A cancelled BEGIN may have begun all the same, and asyncpg would then take the next
+    transaction for a nested one, which never commits.
+    """
+    try:
+        await connection.reset(timeout=_RESET_SECONDS)
+    except _BROKEN:
+        connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise

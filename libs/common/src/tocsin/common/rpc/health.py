@@ -1,0 +1,94 @@
+"""Readiness, as grpc.health.v1 tells it (https://grpc.io/docs/guides/health-checking/)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+HEALTH_SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+class Readiness:
+    """Named conditions, and the health of each service made of those that it needs.
+
+    `needs` gives the conditions of each service by its full name; the server as a whole, named
+    '', needs all of them. A condition does not hold until it is set. While draining nothing is
+    ready.
+    """
+
+    def __init__(self, needs: Mapping[str, Collection[str]]) -> None:
+        self._needs = {service: frozenset(names) for service, names in needs.items()}
+        self._needs[""] = frozenset[str]().union(*self._needs.values())
+        self._holds = dict.fromkeys(self._needs[""], False)
+        self._draining = False
+        self._changed = asyncio.Event()
+
+    def set(self, condition: str, holds: bool) -> None:
+        """Say whether a condition holds now. Raises KeyError for one that no service needs."""
+        if self._holds[condition] != holds:
+            self._holds[condition] = holds
+            self._wake_watchers()
+
+    def drain(self) -> None:
+        """Be ready no more, for good."""
+        self._draining = True
+        self._wake_watchers()
+
+    def ready(self, service: str = "") -> bool:
+        """Whether every condition of a service holds."""
+        return not self._draining and all(self._holds[name] for name in self._needs[service])
+
+    def missing(self) -> list[str]:
+        """Name the conditions that do not hold."""
+        return sorted(name for name, holds in self._holds.items() if not holds)
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve grpc.health.v1.Health."""
+        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        """Tell the health of one service. Fails with NOT_FOUND for an unknown name."""
+        if request.service not in self._needs:
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND, "This server has no service of that name."
+            )
+        return health_pb2.HealthCheckResponse(status=self._status(request.service))
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+        """Tell the health of every service."""
+        return health_pb2.HealthListResponse(
+            statuses={
+                name: health_pb2.HealthCheckResponse(status=self._status(name))
+                for name in self._needs
+            }
+        )
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
+        """Tell the health of one service now and at each change."""
+        told = None
+        while True:
+            changed = self._changed
+            status = self._status(request.service)
+            if status != told:
+                told = status
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+            await changed.wait()
+
+    def _status(self, service: str) -> int:
+        if service not in self._needs:
+            return int(_UNKNOWN)
+        return int(_SERVING if self.ready(service) else _NOT_SERVING)
+
+    def _wake_watchers(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

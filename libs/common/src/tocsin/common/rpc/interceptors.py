@@ -1,0 +1,167 @@
+"""What stands around every RPC: errors told by one table, bad bytes refused, draining.
+
+An RPC is looked at once, when it is first called; afterwards a call costs one look into a
+dictionary and one `try`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import uuid4
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from tocsin.common.errors import FieldViolation, InvalidArgumentError, TocsinError
+from tocsin.common.rpc.status import internal, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tocsin.common.ids import NewId
+    from tocsin.common.rpc.draining import Draining
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Behaviour = Callable[[Any, Context], Awaitable[Any]]
+    RpcHandler = grpc.RpcMethodHandler[Any, Any]
+
+_log = structlog.get_logger(__name__)
+
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecodable:
+    """Stands in for a request that is no message, until there is a context to refuse it."""
+
+    error: InvalidArgumentError
+
+    def refuse(self) -> NoReturn:
+        raise self.error
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Ends every failing call with the status that the table of `rpc.status` gives.
+
+    A TocsinError tells itself. Any other exception is a bug: the caller gets INTERNAL with an
+    error id, the log gets the traceback under that id. Cancellation passes through.
+    """
+
+    def __init__(self, draining: Draining, *, new_id: NewId = uuid4) -> None:
+        self._draining = draining
+        self._new_id = new_id
+        self._guarded: dict[str, RpcHandler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[RpcHandler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> RpcHandler | None:
+        method = handler_call_details.method
+        guarded = self._guarded.get(method)
+        if guarded is not None:
+            return guarded
+        found = await continuation(handler_call_details)
+        if found is None:  # no such method: gRPC answers UNIMPLEMENTED
+            return None
+        return self._guarded.setdefault(method, self._guard(method, found))
+
+    def _guard(self, method: str, found: RpcHandler) -> RpcHandler:
+        kind = next(name for name in _KINDS if getattr(found, name, None))
+        behave = _as_coroutine(getattr(found, kind))
+        if found.response_streaming or found.request_streaming:
+            behave = self._ended_by_draining(behave)
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        handler: RpcHandler = make(
+            self._telling_errors(method, behave),
+            _lenient(found.request_deserializer, streams=found.request_streaming),
+            found.response_serializer,
+        )
+        return handler
+
+    def _ended_by_draining(self, behave: Behaviour) -> Behaviour:
+        async def stream(request: Any, context: Context) -> Any:
+            with self._draining.ends_this_stream():
+                return await behave(request, context)
+
+        return stream
+
+    def _telling_errors(self, method: str, behave: Behaviour) -> Behaviour:
+        answers_to_the_last = method.startswith("/grpc.health.")
+
+        async def call(request: Any, context: Context) -> Any:
+            try:
+                if not answers_to_the_last:
+                    self._draining.refuse_if_begun()
+                if type(request) is _Undecodable:
+                    request.refuse()
+                return await behave(request, context)
+            except TocsinError as error:
+                await _end(context, error)
+            except grpc.aio.InternalError:  # a write to a peer that is gone
+                raise asyncio.CancelledError from None
+            except grpc.aio.BaseError:  # the behaviour has ended the call itself
+                raise
+            except Exception:  # noqa: BLE001 - a bug, and this is where bugs end
+                error_id = self._new_id()
+                _log.exception("rpc failed", method=method, error_id=str(error_id))
+                await _end(context, internal(error_id))
+
+        return call
+
+
+async def _end(context: Context, error: TocsinError) -> None:
+    status = status_of(error)
+    try:
+        await context.abort(status.code, status.message, status.trailing_metadata)
+    except grpc.aio.InternalError:  # the peer is gone, and nobody is left to tell
+        raise asyncio.CancelledError from None
+
+
+def _as_coroutine(behave: Callable[[Any, Context], Any]) -> Behaviour:
+    """Turn a behaviour that yields its responses into one that writes them."""
+    if inspect.iscoroutinefunction(behave):
+        return behave
+    if not inspect.isasyncgenfunction(behave):
+        raise TypeError(f"{behave!r} must be an asynchronous function")
+
+    async def writes(request: Any, context: Context) -> None:
+        async for response in behave(request, context):
+            await context.write(response)
+
+    return writes
+
+
+def _lenient(
+    decode: Callable[[bytes], Any] | None, *, streams: bool
+) -> Callable[[bytes], Any] | None:
+    """Make a decoder that never fails outside of a call's `try`.
+
+    gRPC decodes a unary request before it calls the behaviour, and would tell the caller the
+    exception with UNKNOWN. Requests of a stream are decoded inside the behaviour.
+    """
+    if decode is None:
+        return None
+
+    def lenient(raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except DecodeError as error:
+            refusal = _undecodable(str(error))
+        if streams:
+            raise refusal
+        return _Undecodable(refusal)
+
+    return lenient
+
+
+def _undecodable(said: str) -> InvalidArgumentError:
+    if "UTF-8" in said:
+        description = "holds text that is not valid UTF-8; encode every string field as UTF-8"
+    else:
+        description = "is not a protobuf message of this method's request type"
+    return InvalidArgumentError.of([FieldViolation("request", description)])

@@ -1,0 +1,101 @@
+"""The settings of tocsin-alert, from the environment: TOCSIN_ALERT_ and the name in capitals."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from tocsin.common.config import DatabaseUrl, ListenAddress, ServiceSettings
+
+
+class AlertSettings(ServiceSettings):
+    """Every setting of the service. Read them with `load_settings(AlertSettings)`."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_ALERT_")
+
+    listen: ListenAddress = Field(
+        default="127.0.0.1:7070",
+        description="Where to listen, host:port. Port 0 takes a free one.",
+    )
+    database_url: DatabaseUrl = Field(
+        description="The PostgreSQL database of this service. It needs a direct connection: "
+        "a pooler in transaction mode forgets LISTEN.",
+        examples=["postgresql://tocsin:password@127.0.0.1:5432/tocsin_alert"],
+    )
+    database_connections: int = Field(
+        default=10,
+        ge=8,
+        le=200,
+        description="Connections to the database at most, 8 to 200; one more listens.",
+    )
+    database_wait_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=600,
+        description="How long to wait at the start for a database that does not answer.",
+    )
+    migrate_on_start: bool = Field(
+        default=True,
+        description="Whether to bring the schema up to date at the start, under a lock. "
+        "If not, run `tocsin-alert migrate` first.",
+    )
+    drain_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=300,
+        description="What calls in progress are given to finish when the service stops.",
+    )
+    max_message_bytes: int = Field(
+        default=4 << 20,
+        ge=64 << 10,
+        le=64 << 20,
+        description="The largest request, in bytes. A larger one is refused with "
+        "RESOURCE_EXHAUSTED.",
+    )
+    max_batch: int = Field(
+        default=500,
+        ge=1,
+        le=5_000,
+        description="How many commands the writer lane puts into one transaction at most.",
+    )
+    max_queue: int = Field(
+        default=10_000,
+        ge=100,
+        le=1_000_000,
+        description="How many commands may wait for the writer lane. Beyond it calls are "
+        "refused with RESOURCE_EXHAUSTED (OVERLOADED).",
+    )
+    retention_days: float = Field(
+        default=7,
+        gt=0,
+        le=3_650,
+        description="Events are kept at least so long.",
+    )
+    retention_revisions: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000_000,
+        description="At least so many of the newest events are kept.",
+    )
+    notify_pause_ms: int = Field(
+        default=20,
+        ge=1,
+        le=1_000,
+        description="The least time between two NOTIFY to the other servers of the database, "
+        "in milliseconds.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        description="The least level that is logged: DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    @property
+    def drain(self) -> timedelta:
+        return timedelta(seconds=self.drain_seconds)
+
+    @property
+    def database_wait(self) -> timedelta:
+        return timedelta(seconds=self.database_wait_seconds)

@@ -1,0 +1,83 @@
+"""The alert and its states, as plain values. The numbers are those of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from tocsin.alert.domain.key import Key
+
+
+class Severity(IntEnum):
+    """How bad: a higher number is worse."""
+
+    INFO = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+class Status(IntEnum):
+    """Where an alert stands in its life."""
+
+    OPEN = 1
+    ACKNOWLEDGED = 2
+    RESOLVED = 3
+
+
+class ResolveReason(IntEnum):
+    """What resolved it."""
+
+    AUTO = 1
+    MANUAL = 2
+    RETIRED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Who has taken an alert on, and until when."""
+
+    time: datetime
+    actor: str
+    note: str
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How an alert ended."""
+
+    time: datetime
+    actor: str
+    reason: ResolveReason
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that is or was wrong. See the comments of `alert.proto` for each field."""
+
+    alert_id: UUID
+    key: Key
+    host_name: str
+    severity: Severity
+    message: str
+    cause: str
+    occurrences: int
+    raise_time: datetime
+    last_seen_time: datetime
+    version: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    acknowledgement: Acknowledgement | None = None
+    resolution: Resolution | None = None
+    previous_alert_id: UUID | None = None
+
+    @property
+    def status(self) -> Status:
+        if self.resolution is not None:
+            return Status.RESOLVED
+        return Status.OPEN if self.acknowledgement is None else Status.ACKNOWLEDGED

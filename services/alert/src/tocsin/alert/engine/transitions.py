@@ -1,0 +1,201 @@
+"""What an observation does to its key: raise, touch, clear, or nothing because it came late.
+
+A key is fed from one clock, and observations may come in any order. Two rules hold them apart:
+a failure counts unless it is older than the last clear, and a success counts only when it is
+newer than the last failure. On a tie, failure wins both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tocsin.alert.domain.alert import Alert, Resolution, ResolveReason
+from tocsin.alert.domain.event import EventType
+from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from tocsin.alert.domain.observation import Caller, Failure, Success
+
+Outcome_co = TypeVar("Outcome_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What is remembered of a key.
+
+    `cleared_time` is the time in the world of its last clear and never falls: a failure observed
+    before it is stale. `alert` is the latest alert of the key, resolved or not.
+    """
+
+    cleared_time: datetime | None = None
+    alert: Alert | None = None
+
+    @property
+    def standing(self) -> Alert | None:
+        """The alert that is not resolved, if there is one."""
+        if self.alert is None or self.alert.resolution is not None:
+            return None
+        return self.alert
+
+    def cleared_at(self, time: datetime) -> datetime:
+        """Return what `cleared_time` becomes by a clear at `time`."""
+        return time if self.cleared_time is None else max(self.cleared_time, time)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an alert, to be recorded as an event. `alert` is as it was after the change."""
+
+    type: EventType
+    alert: Alert
+    caller: Caller
+    occur_time: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[Outcome_co]):
+    """What a command does: the key's state after it, the answer, and what is to be recorded.
+
+    `alert` is the one to answer with.
+    """
+
+    state: KeyState
+    outcome: Outcome_co
+    alert: Alert | None
+    changes: tuple[Change, ...] = ()
+
+
+def raise_or_touch(
+    state: KeyState, failure: Failure, caller: Caller, host_name: str, new_id: Callable[[], UUID]
+) -> Decision[RaiseOutcome]:
+    """Decide on a failure.
+
+    Observed before the last clear, it is STALE, also while a newer alert stands: it belongs to
+    what was healed. At the very time of the clear it counts.
+    """
+    if state.cleared_time is not None and failure.observe_time < state.cleared_time:
+        return Decision(state, RaiseOutcome.STALE, state.alert)
+    standing = state.standing
+    if standing is not None:
+        return _touched(state, standing, failure, caller, host_name)
+    alert = _raised(state.alert, failure, host_name, new_id())
+    return Decision(
+        replace(state, alert=alert),
+        RaiseOutcome.RAISED,
+        alert,
+        (Change(EventType.RAISED, alert, caller, failure.observe_time),),
+    )
+
+
+def clear(
+    state: KeyState, success: Success, caller: Caller, host_name: str
+) -> Decision[ClearOutcome]:
+    """Decide on a success.
+
+    It resolves what stands only when it was observed after the last failure. When nothing stands
+    its time is remembered all the same, so that a late failure stays down.
+    """
+    standing = state.standing
+    if standing is None:
+        remembered = KeyState(state.cleared_at(success.observe_time), state.alert)
+        return Decision(remembered, ClearOutcome.NOTHING_OPEN, None)
+    if success.observe_time <= standing.last_seen_time:
+        return Decision(state, ClearOutcome.STALE, standing)
+    resolution = Resolution(success.observe_time, caller.actor, ResolveReason.AUTO)
+    alert = replace(
+        standing, host_name=host_name, resolution=resolution, version=standing.version + 1
+    )
+    return Decision(
+        KeyState(state.cleared_at(success.observe_time), alert),
+        ClearOutcome.RESOLVED,
+        alert,
+        (Change(EventType.RESOLVED, alert, caller, success.observe_time, success.message),),
+    )
+
+
+def _raised(previous: Alert | None, failure: Failure, host_name: str, alert_id: UUID) -> Alert:
+    return Alert(
+        alert_id=alert_id,
+        key=failure.key,
+        host_name=host_name,
+        severity=failure.severity,
+        message=failure.message,
+        cause=failure.cause,
+        occurrences=1,
+        raise_time=failure.observe_time,
+        last_seen_time=failure.observe_time,
+        version=1,
+        labels=failure.labels,
+        previous_alert_id=None if previous is None else previous.alert_id,
+    )
+
+
+def _touched(
+    state: KeyState, standing: Alert, failure: Failure, caller: Caller, host_name: str
+) -> Decision[RaiseOutcome]:
+    """Count one more observation of what stands.
+
+    An observation that is not older than all before it gives message and cause, where it has
+    any: of two at one time the one that came later. The worst severity stays, whenever it was
+    observed.
+    """
+    is_latest = failure.observe_time >= standing.last_seen_time
+    message = failure.message if is_latest else ""
+    cause = failure.cause if is_latest else ""
+    seen = replace(
+        standing,
+        host_name=host_name,
+        occurrences=standing.occurrences + 1,
+        last_seen_time=max(standing.last_seen_time, failure.observe_time),
+        message=message or standing.message,
+        version=standing.version + 1,
+    )
+    severity = max(seen.severity, failure.severity)
+    cause = cause or seen.cause
+    if severity == seen.severity and cause == seen.cause:
+        return Decision(replace(state, alert=seen), RaiseOutcome.TOUCHED, seen)
+    wanted = replace(seen, severity=severity, cause=cause)
+    changes = _worsened(seen, wanted, failure, caller)
+    alert = changes[-1].alert
+    return Decision(replace(state, alert=alert), RaiseOutcome.TOUCHED, alert, changes)
+
+
+def _worsened(seen: Alert, wanted: Alert, failure: Failure, caller: Caller) -> tuple[Change, ...]:
+    """Tell a higher severity and another cause in steps, one event and one version each.
+
+    The first step carries the observation itself too, so a touch with one change is one version.
+    An acknowledgement is broken first: it was given for something milder.
+    """
+    steps: list[tuple[EventType, Alert, str]] = []
+    alert = seen
+    if alert.acknowledgement is not None:
+        alert = replace(alert, acknowledgement=None)
+        steps.append((EventType.UNACKNOWLEDGED, alert, _why_broken(seen, wanted)))
+    if wanted.severity != seen.severity:
+        alert = replace(alert, severity=wanted.severity)
+        steps.append((EventType.SEVERITY_CHANGED, alert, ""))
+    if wanted.cause != seen.cause:
+        alert = replace(alert, cause=wanted.cause)
+        steps.append((EventType.CAUSE_CHANGED, alert, ""))
+    return tuple(
+        Change(
+            kind, replace(after, version=seen.version + place), caller, failure.observe_time, note
+        )
+        for place, (kind, after, note) in enumerate(steps)
+    )
+
+
+def _why_broken(seen: Alert, wanted: Alert) -> str:
+    reasons = []
+    if wanted.severity != seen.severity:
+        reasons.append(f"the severity rose from {seen.severity.name} to {wanted.severity.name}")
+    if wanted.cause != seen.cause:
+        reasons.append(f"the cause is now {wanted.cause}, formerly {seen.cause or 'not known'}")
+    text = " and ".join(reasons)
+    return f"{text[0].upper()}{text[1:]}."

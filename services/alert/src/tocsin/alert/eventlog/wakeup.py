@@ -1,0 +1,45 @@
+"""Tells the other servers that the log has grown: a NOTIFY after the commit, many made into one.
+
+It is a hint and may be lost. It never goes inside a transaction that writes: a commit with a
+NOTIFY takes a lock that is global to the PostgreSQL server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tocsin.common.lifecycle import BackgroundLoop
+
+if TYPE_CHECKING:
+    from tocsin.common.postgres.engine import Database
+
+CHANNEL = "tocsin_alert_events"
+
+
+class Wakeup:
+    """Sends a NOTIFY at once when asked, then none for `pause`, however often it is asked."""
+
+    def __init__(
+        self, database: Database, *, pause: timedelta = timedelta(milliseconds=20)
+    ) -> None:
+        self._database = database
+        self._pause = pause.total_seconds()
+        self._loop = BackgroundLoop("eventlog-wakeup", self._step, grace=timedelta())
+
+    def poke(self) -> None:
+        """Ask for a NOTIFY soon. Never blocks, never fails."""
+        self._loop.wake()
+
+    async def start(self) -> None:
+        """Begin, with one NOTIFY that nobody asked for."""
+        await self._loop.start()
+
+    async def stop(self) -> None:
+        await self._loop.stop()
+
+    async def _step(self) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+        await asyncio.sleep(self._pause)

@@ -1,0 +1,64 @@
+"""A caller that waits for its commands, without the lane being bound to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tocsin.alert.ledger.commands import Command, Result
+    from tocsin.common.errors import TocsinError
+
+
+class Call:
+    """The results of the commands of one call: one future for all of them."""
+
+    __slots__ = ("_done", "_left", "_results")
+
+    def __init__(self, commands: int) -> None:
+        self._results: list[Result | None] = [None] * commands
+        self._left = commands
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if commands == 0:
+            self._done.set_result(None)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the caller was cancelled or has waited long enough."""
+        return self._done.cancelled()
+
+    def settle(self, place: int, result: Result) -> None:
+        """Give the result of the command at `place`, once."""
+        self._results[place] = result
+        self._left -= 1
+        if self._left == 0 and not self._done.done():
+            self._done.set_result(None)
+
+    async def results(self, seconds: float, otherwise: Callable[[], TocsinError]) -> list[Result]:
+        """Wait for all results, at most so long; what is missing then is `otherwise`.
+
+        From then on, or once the waiting task is cancelled, the call is abandoned.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._done
+        except TimeoutError:
+            pass
+        return [otherwise() if result is None else result for result in self._results]
+
+
+class Entry(NamedTuple):
+    """A command in the queue, and where its result goes."""
+
+    call: Call
+    place: int
+    command: Command
+
+    @property
+    def is_abandoned(self) -> bool:
+        return self.call.is_abandoned
+
+    def settle(self, result: Result) -> None:
+        self.call.settle(self.place, result)

@@ -1,0 +1,114 @@
+"""What the ledger is asked to write, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tocsin.common.errors import TocsinError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from tocsin.alert.domain.alert import Alert
+    from tocsin.alert.domain.observation import Caller, Failure, Success
+    from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRef:
+    """A call's name for its retries, with a digest of what it asked.
+
+    The same id with another fingerprint, or with another kind of command, is a reuse.
+    """
+
+    request_id: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseOrTouch:
+    """A failure was observed. Answered with a RaiseAnswer."""
+
+    failure: Failure
+    caller: Caller
+    request: RequestRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoResolve:
+    """A success was observed. Answered with a ClearAnswer."""
+
+    success: Success
+    caller: Caller
+    request: RequestRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A person takes an alert on, until `expire_time`. Answered with a ChangeAnswer.
+
+    Refused with NotFoundError (ALERT_NOT_FOUND) and FailedPreconditionError (ALERT_RESOLVED).
+    """
+
+    alert_id: UUID
+    note: str
+    expire_time: datetime
+    caller: Caller
+    request: RequestRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """A person resolves an alert. Answered with a ChangeAnswer.
+
+    Refused with NotFoundError (ALERT_NOT_FOUND).
+    """
+
+    alert_id: UUID
+    note: str
+    caller: Caller
+    request: RequestRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """The acknowledgement of an alert may have expired. Answered with a ChangeAnswer.
+
+    Changes nothing unless the ledger, too, finds it expired. Refused with NotFoundError.
+    """
+
+    alert_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAnswer:
+    """`alert` is the one raised or touched; with STALE the latest of the key, None without one."""
+
+    alert: Alert | None
+    outcome: RaiseOutcome
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAnswer:
+    """`alert` is the one resolved, or with STALE the one that stays; None with NOTHING_OPEN."""
+
+    alert: Alert | None
+    outcome: ClearOutcome
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAnswer:
+    """`alert` after the command; `changed` tells whether the command made a difference."""
+
+    alert: Alert
+    changed: bool
+
+
+Command: TypeAlias = RaiseOrTouch | AutoResolve | Acknowledge | Resolve | Lapse
+Answer: TypeAlias = RaiseAnswer | ClearAnswer | ChangeAnswer
+# An answer, or why there is none.
+Result: TypeAlias = Answer | TocsinError

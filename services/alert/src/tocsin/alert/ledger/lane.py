@@ -1,0 +1,163 @@
+"""The writer lane: one task that drains a queue of commands into transactions, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import timedelta
+from typing import TYPE_CHECKING, overload
+
+from tocsin.alert.ledger.call import Call, Entry
+from tocsin.alert.ledger.transaction import Parts
+from tocsin.alert.ledger.writer import Writer, settle_all
+from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
+from tocsin.common.ids import NewId, uuid7
+from tocsin.common.postgres.failures import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tocsin.alert.domain.event import Event
+    from tocsin.alert.ledger.commands import (
+        Acknowledge,
+        Answer,
+        AutoResolve,
+        ChangeAnswer,
+        ClearAnswer,
+        Command,
+        Lapse,
+        RaiseAnswer,
+        RaiseOrTouch,
+        Resolve,
+        Result,
+    )
+    from tocsin.common.clock import Clock
+    from tocsin.common.postgres.engine import Database
+
+# A caller is promised an answer within 2 s: the rest is for the way there and back.
+ANSWER_WITHIN = timedelta(seconds=1.8)
+
+
+class Ledger:
+    """The one write path of alerts.
+
+    The lane is no child of a call. A call that is cancelled, or not answered in time, leaves its
+    commands to be written whole, or never to start: a command whose caller has gone before its
+    batch begins is dropped. Commands are applied in the order of their submission.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        encode_event: Callable[[Event], bytes],
+        on_commit: Callable[[], None],
+        clock: Clock,
+        new_id: NewId = uuid7,
+        max_batch: int = 500,
+        max_queue: int = 10_000,
+        answer_within: timedelta = ANSWER_WITHIN,
+    ) -> None:
+        """`on_commit` is called after each commit that appended events; it must not block.
+
+        `max_batch` bounds the commands of one transaction, `max_queue` those that wait.
+        """
+        self._writer = Writer(database, Parts(clock, new_id, encode_event), on_commit)
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._answer_within = answer_within.total_seconds()
+        self._queue: deque[Entry] = deque()
+        self._woken = asyncio.Event()
+        self._draining = False
+        self._lane: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to write what is submitted, unless it is so already."""
+        if self._lane is None or self._lane.done():
+            self._draining = False
+            self._lane = asyncio.create_task(self._run(), name="ledger")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the lane is at work and takes on commands."""
+        return self._lane is not None and not self._lane.done() and not self._draining
+
+    async def stop(self) -> None:
+        """Refuse new commands, finish those that wait, and end.
+
+        If this is cancelled, the batch at work is rolled back, and it and the commands that wait
+        are answered with UnavailableError.
+        """
+        self._draining = True
+        self._woken.set()
+        if self._lane is not None:
+            await self._lane
+
+    @overload
+    async def submit(self, command: RaiseOrTouch) -> RaiseAnswer: ...
+    @overload
+    async def submit(self, command: AutoResolve) -> ClearAnswer: ...
+    @overload
+    async def submit(self, command: Acknowledge | Resolve | Lapse) -> ChangeAnswer: ...
+    async def submit(self, command: Command) -> Answer:
+        """Write one command and return its answer, once it is durable.
+
+        Raises what the command is refused with; InvalidArgumentError (REQUEST_ID_REUSED);
+        UnavailableError (DATABASE_UNAVAILABLE) when the database does not answer or the outcome
+        is not known in time, when a retry with the same request_id is safe; UnavailableError
+        (DRAINING) once `stop` was called; ResourceExhaustedError (OVERLOADED when the queue is
+        full, STORAGE_FULL); and for a bug TocsinError (INTERNAL) with the id of its log entry.
+        """
+        (result,) = await self.submit_many((command,))
+        if isinstance(result, TocsinError):
+            raise result
+        return result
+
+    async def submit_many(self, commands: Sequence[Command]) -> list[Result]:
+        """Write several commands and return, in their order, an answer or an error for each.
+
+        Each stands alone, and its errors are those of `submit`. Raises UnavailableError
+        (DRAINING) itself, when nothing at all is taken on.
+        """
+        if self._draining:
+            raise UnavailableError("This server is stopping. Try again.", reason="DRAINING")
+        call = Call(len(commands))
+        for place, command in enumerate(commands):
+            if len(self._queue) < self._max_queue:
+                self._queue.append(Entry(call, place, command))
+            else:
+                call.settle(place, _overloaded())
+        self._woken.set()
+        return await call.results(self._answer_within, otherwise=unavailable)
+
+    async def _run(self) -> None:
+        try:
+            while await self._has_work():
+                await self._writer.write(self._take())
+        finally:
+            settle_all(self._queue, unavailable())
+            self._queue.clear()
+
+    async def _has_work(self) -> bool:
+        """Wait for commands. False when there will be none any more."""
+        while not self._queue and not self._draining:
+            self._woken.clear()
+            await self._woken.wait()
+        return bool(self._queue)
+
+    def _take(self) -> list[Entry]:
+        """Take a batch off the queue, without the commands that nobody waits for any more."""
+        entries: list[Entry] = []
+        while self._queue and len(entries) < self._max_batch:
+            entry = self._queue.popleft()
+            if not entry.is_abandoned:
+                entries.append(entry)
+        return entries
+
+
+def _overloaded() -> ResourceExhaustedError:
+    return ResourceExhaustedError(
+        "More calls are waiting than this server takes on. Nothing was changed; try again later.",
+        reason="OVERLOADED",
+        retry_after=timedelta(seconds=1),
+    )

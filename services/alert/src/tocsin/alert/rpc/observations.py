@@ -1,0 +1,137 @@
+"""Reports of failures and successes: from the request to the ledger's command, or its refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from tocsin.alert.domain.alert import Severity
+from tocsin.alert.domain.key import Key
+from tocsin.alert.domain.observation import Caller, Failure, Success
+from tocsin.alert.engine.observe import observed_at
+from tocsin.alert.engine.wording import fit_message, fit_note
+from tocsin.alert.ledger.commands import AutoResolve, RaiseOrTouch, RequestRef
+from tocsin.api.alert.v1 import alert_pb2
+from tocsin.common.errors import Violations
+from tocsin.common.rpc.times import read_timestamp
+from tocsin.common.rpc.validate import (
+    ID_CHARACTERS,
+    REQUEST_ID_CHARACTERS,
+    check_characters,
+    check_labels,
+    check_text,
+    read_choice,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tocsin.api.alert.v1 import alert_service_pb2
+    from tocsin.common.rpc.caller import Peer
+
+    Observation = alert_service_pb2.RaiseOrTouchRequest | alert_service_pb2.AutoResolveRequest
+    Repeatable = TypeVar(
+        "Repeatable",
+        alert_service_pb2.RaiseOrTouchRequest,
+        alert_service_pb2.AutoResolveRequest,
+        alert_service_pb2.AcknowledgeRequest,
+        alert_service_pb2.ResolveRequest,
+    )
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SEVERITY_NAMES: dict[int, str] = {
+    number: name for name, number in alert_pb2.Severity.items() if number
+}
+
+
+def read_raise(
+    request: alert_service_pb2.RaiseOrTouchRequest, peer: Peer, received: datetime
+) -> RaiseOrTouch:
+    """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    found = Violations()
+    key = _read_key(found, request)
+    severity = read_severity(found, "severity", request.severity) or Severity.WARNING
+    check_characters(found, "message", request.message)
+    check_text(found, "cause", request.cause, most=ID_CHARACTERS)
+    check_labels(found, "labels", request.labels)
+    given = _read_observe_time(found, request)
+    reference = read_request_id(found, "RaiseOrTouch", request)
+    found.raise_if_any()
+    failure = Failure(
+        key=key,
+        observe_time=observed_at(given, received),
+        severity=severity,
+        message=fit_message(request.message),
+        cause=request.cause,
+        labels=dict(request.labels),
+    )
+    return RaiseOrTouch(failure, caller_of(peer), reference)
+
+
+def read_clear(
+    request: alert_service_pb2.AutoResolveRequest, peer: Peer, received: datetime
+) -> AutoResolve:
+    """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    found = Violations()
+    key = _read_key(found, request)
+    check_characters(found, "message", request.message)
+    given = _read_observe_time(found, request)
+    reference = read_request_id(found, "AutoResolve", request)
+    found.raise_if_any()
+    success = Success(key, observed_at(given, received), fit_note(request.message))
+    return AutoResolve(success, caller_of(peer), reference)
+
+
+def read_severity(found: Violations, path: str, number: int) -> Severity | None:
+    """Return a severity; None when it is unset, or has been noted as wrong."""
+    if not number:
+        return None
+    known = read_choice(found, path, number, _SEVERITY_NAMES)
+    return None if known is None else Severity(known)
+
+
+def check_kind(found: Violations, path: str, kind: str) -> None:
+    """Note a kind that is empty or malformed."""
+    if not _KIND.fullmatch(kind):
+        said = f"{shown(kind)!r} is not a kind" if kind else "must not be empty"
+        found.add(
+            path,
+            f"{said}; write 1 to 63 characters a-z, 0-9 and _, a letter first, "
+            f"for example backup_failed",
+        )
+
+
+def read_request_id(found: Violations, method: str, request: Repeatable) -> RequestRef | None:
+    """Return how to recognise a repetition of this request; None when it names no request_id."""
+    check_text(found, "request_id", request.request_id, most=REQUEST_ID_CHARACTERS)
+    if not request.request_id:
+        return None
+    return RequestRef(request.request_id, fingerprint(method, request))
+
+
+def fingerprint(method: str, request: Repeatable) -> bytes:
+    """Return a digest of what a request asks for, its request_id left out."""
+    content = type(request)()
+    content.MergeFrom(request)
+    content.ClearField("request_id")
+    asked = content.SerializeToString(deterministic=True)
+    return hashlib.sha256(method.encode() + b"\0" + asked).digest()
+
+
+def caller_of(peer: Peer, on_behalf_of: str = "") -> Caller:
+    return Caller(peer.actor, on_behalf_of, peer.traceparent)
+
+
+def _read_key(found: Violations, request: Observation) -> Key:
+    check_text(found, "host_id", request.host_id, least=1, most=ID_CHARACTERS)
+    check_kind(found, "kind", request.kind)
+    check_text(found, "dedup_key", request.dedup_key, most=ID_CHARACTERS)
+    return Key(request.host_id, request.kind, request.dedup_key)
+
+
+def _read_observe_time(found: Violations, request: Observation) -> datetime | None:
+    if not request.HasField("observe_time"):
+        return None
+    return read_timestamp(found, "observe_time", request.observe_time)

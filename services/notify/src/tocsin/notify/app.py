@@ -1,0 +1,149 @@
+"""The service, put together: `__init__` says of what, `start` in which order."""
+
+from __future__ import annotations
+
+import random
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tocsin.api.notify.v1.channel_service_pb2_grpc import add_ChannelServiceServicer_to_server
+from tocsin.api.notify.v1.delivery_service_pb2_grpc import add_DeliveryServiceServicer_to_server
+from tocsin.common.clock import SystemClock
+from tocsin.common.postgres.engine import Database
+from tocsin.common.postgres.failures import told_plainly
+from tocsin.common.postgres.migrator import migrate, require_current_schema
+from tocsin.common.postgres.reachable import is_reachable, wait_until_reachable
+from tocsin.common.rpc.channel import open_channel
+from tocsin.common.rpc.probes import Probes
+from tocsin.common.rpc.server import RpcServer
+from tocsin.notify.channels.registry import Senders
+from tocsin.notify.delivery.dispatcher import Dispatcher, DispatchOptions
+from tocsin.notify.delivery.queue import DeliveryQueue
+from tocsin.notify.follower.follower import Follower
+from tocsin.notify.rpc.channel_service import ChannelService
+from tocsin.notify.rpc.delivery_service import DeliveryService
+from tocsin.notify.store.channels import ChannelStore
+from tocsin.notify.store.deliveries import DeliveryStore
+from tocsin.notify.store.sealing import Sealing
+
+if TYPE_CHECKING:
+    from tocsin.common.clock import Clock
+    from tocsin.notify.config import NotifySettings
+
+MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+
+# Channels can be kept while the alert service is away; deliveries cannot come in.
+NEEDS = {
+    "tocsin.api.notify.v1.ChannelService": ("database",),
+    "tocsin.api.notify.v1.DeliveryService": ("database", "stream", "dispatcher"),
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class NotifyApp:
+    """tocsin-notify in this process: `start`, then `port` says where it listens, then `stop`.
+
+    Several may run in one process. `senders` replaces those that send for real.
+    """
+
+    def __init__(
+        self,
+        settings: NotifySettings,
+        *,
+        clock: Clock | None = None,
+        senders: Senders | None = None,
+    ) -> None:
+        self.port = 0
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._url = settings.database_url.get_secret_value()
+        self._running: AsyncExitStack | None = None
+
+        self._database = Database(
+            self._url, application_name="tocsin-notify", pool_size=settings.database_connections
+        )
+        self._channels = ChannelStore(self._database, Sealing(settings.key()), self._clock)
+        self._senders = senders or Senders(settings.allowed_networks, clock=self._clock)
+        queue = DeliveryQueue(
+            self._database,
+            clock=self._clock,
+            lease=settings.lease,
+            schedule=settings.retry_schedule,
+            roll=random.random,
+        )
+        self._dispatcher = Dispatcher(
+            queue,
+            self._channels,
+            self._senders,
+            clock=self._clock,
+            options=DispatchOptions(settings.lease, settings.channel_concurrency, settings.drain),
+        )
+        self._alert = open_channel(settings.alert_target)
+        self._follower = Follower(
+            self._database, self._alert, clock=self._clock, on_commit=self._dispatcher.wake
+        )
+
+    async def start(self) -> None:
+        """Serve. What has begun is stopped again when the rest fails.
+
+        Raises UnreachableError, MigrationError, UnavailableError or ListenError.
+        """
+        if self._running is not None:
+            return
+        async with AsyncExitStack() as running:
+            running.push_async_callback(self._database.close)
+            running.push_async_callback(self._alert.close)
+            running.push_async_callback(self._senders.close)
+            await self._prepare_database()
+            await self._serve(running)
+            for part in (self._dispatcher, self._follower):
+                await part.start()
+                running.push_async_callback(part.stop)
+            self._running = running.pop_all()
+        _log.info("serving", listen=self._settings.listen, port=self.port)
+
+    async def stop(self) -> None:
+        """Take in no more, finish what is being sent, and end all in the reverse order."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose()
+            _log.info("stopped")
+
+    async def _prepare_database(self) -> None:
+        await wait_until_reachable(self._url, self._settings.database_wait)
+        with told_plainly():
+            if self._settings.migrate_on_start:
+                await migrate(self._url, MIGRATIONS)
+            else:
+                await require_current_schema(self._url, MIGRATIONS)
+
+    async def _serve(self, running: AsyncExitStack) -> None:
+        settings, clock, refresh = self._settings, self._clock, self._dispatcher.refresh
+        rpc = RpcServer(settings.listen, needs=NEEDS)
+        channels = ChannelService(
+            self._channels,
+            self._senders,
+            clock=clock,
+            on_change=refresh,
+            allowed_networks=settings.allowed_networks,
+        )
+        deliveries = DeliveryService(DeliveryStore(self._database, clock=clock), on_change=refresh)
+        add_ChannelServiceServicer_to_server(channels, rpc.server)
+        add_DeliveryServiceServicer_to_server(deliveries, rpc.server)
+        self.port = await rpc.start()
+        running.push_async_callback(rpc.drain, settings.drain)
+        probes = Probes(
+            rpc.readiness,
+            {
+                "database": partial(is_reachable, self._database),
+                "stream": lambda: self._follower.is_well,
+                "dispatcher": lambda: self._dispatcher.works,
+            },
+        )
+        await probes.start()
+        running.push_async_callback(probes.stop)

@@ -1,0 +1,80 @@
+"""What every channel is: something that sends one notification and says what it met."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from tocsin.notify.domain.channel import Channel, Secrets
+    from tocsin.notify.domain.notification import Notification
+
+SEND_SECONDS = 10.0
+"""How long one attempt may take, from the look-up of the name to the end of the answer."""
+
+DETAIL_CHARACTERS = 1_024
+"""How much of what was met is kept, as the contract of Attempt.detail says."""
+
+HIDDEN = "(hidden)"
+"""What stands in place of a secret."""
+
+# Control characters, line separators, and what turns the direction of writing around.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+class Sender(Protocol):
+    """Sends to the channels of one type."""
+
+    async def send(self, notification: Notification, channel: Channel, secrets: Secrets) -> Receipt:
+        """Make one attempt and say how it ended.
+
+        Never raises for what a far side does, and ends within SEND_SECONDS. Cancellation passes
+        through.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of what was held open."""
+        ...
+
+
+def delivered(detail: str, *, status_code: int = 0) -> Receipt:
+    """The far side accepted it."""
+    return Receipt(AttemptOutcome.DELIVERED, status_code, plain(detail))
+
+
+def may_pass(detail: str, *, status_code: int = 0, retry_after: timedelta | None = None) -> Receipt:
+    """It failed, certainly without being taken in, and may succeed later."""
+    return Receipt(AttemptOutcome.RETRY, status_code, plain(detail), retry_after)
+
+
+def refused(detail: str, *, status_code: int = 0, disable_channel: bool = False) -> Receipt:
+    """It failed in a way that time does not heal."""
+    return Receipt(
+        AttemptOutcome.REFUSED, status_code, plain(detail), disable_channel=disable_channel
+    )
+
+
+def ambiguous(detail: str) -> Receipt:
+    """It was sent, and nobody knows whether it arrived."""
+    return Receipt(AttemptOutcome.AMBIGUOUS, 0, plain(detail))
+
+
+def plain(text: str) -> str:
+    """Make foreign text fit to be kept and shown: one line, no control characters, cut."""
+    readable = text.encode("utf-8", "replace").decode("utf-8")
+    return _CONTROL.sub(" ", readable).strip()[:DETAIL_CHARACTERS].rstrip()
+
+
+def without_secrets(text: str, secrets: Secrets) -> str:
+    """Take every secret out of foreign text, also in the base64 in which it may be echoed."""
+    known = (secrets.signing_secret, secrets.previous_signing_secret, secrets.password)
+    for secret in filter(None, known):
+        text = text.replace(secret, HIDDEN)
+        text = text.replace(base64.b64encode(secret.encode()).decode(), HIDDEN)
+    return text

@@ -1,0 +1,52 @@
+"""Which sender sends for a channel."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from tocsin.notify.channels.console import ConsoleSender
+from tocsin.notify.channels.email import EmailSender
+from tocsin.notify.channels.webhook import WebhookSender
+from tocsin.notify.domain.channel import ChannelType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tocsin.common.clock import Clock
+    from tocsin.notify.channels.address_guard import Network
+    from tocsin.notify.channels.base import Sender
+
+
+class Senders:
+    """One sender for each type of channel.
+
+    `allowed_networks` may be dialled although they are not public. `tls` verifies servers; the
+    default trusts what the system trusts (OpenSSL's SSL_CERT_FILE and SSL_CERT_DIR are heeded).
+    `console` replaces the sender that writes to standard output.
+    """
+
+    def __init__(
+        self,
+        allowed_networks: Iterable[Network] = (),
+        *,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+        console: Sender | None = None,
+    ) -> None:
+        allowed = tuple(allowed_networks)
+        trust = tls or ssl.create_default_context()
+        self._senders: dict[ChannelType, Sender] = {
+            ChannelType.WEBHOOK: WebhookSender(allowed, clock=clock, tls=trust),
+            ChannelType.EMAIL: EmailSender(allowed, clock=clock, tls=trust),
+            ChannelType.CONSOLE: console or ConsoleSender(),
+        }
+
+    def of(self, channel_type: ChannelType) -> Sender:
+        """Return the sender for channels of this type."""
+        return self._senders[channel_type]
+
+    async def close(self) -> None:
+        """Close all senders."""
+        for sender in self._senders.values():
+            await sender.close()

@@ -1,0 +1,236 @@
+"""What the stream sends, as the inbox keeps it: the one place of the follower with stub types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID, uuid5
+
+from tocsin.api.alert.v1.alert_pb2 import ALERT_STATUS_RESOLVED, Alert
+from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_RESOLVED, AlertEvent, Position
+from tocsin.notify.domain.notification import (
+    AlertStatus,
+    AlertView,
+    EventType,
+    Notification,
+    ResolveReason,
+    Severity,
+)
+from tocsin.notify.store.documents import to_document
+from tocsin.notify.store.inbox import Cursor, InboxEvent
+from tocsin.notify.store.known_alerts import KnownAlert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from tocsin.client.batch import StreamBatch, StreamEvent
+
+_NAMESPACE: Final = UUID("0d7c9a54-6a0f-5a3e-9d51-0f0a4f6f7b1e")
+_LONGEST_REASON = 1024
+_SMALLINT = range(-32768, 32768)
+
+E = TypeVar("E", bound=IntEnum)
+
+
+class UnreadableError(ValueError):
+    """An event that does not say what the contract asks for. The message says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """A part of the stream: the events, and what is known of their alerts after them."""
+
+    cursor: Cursor
+    events: tuple[InboxEvent, ...]
+    known: dict[UUID, KnownAlert] = field(default_factory=dict)
+    resolved: frozenset[UUID] = frozenset()
+
+
+def arrivals(batch: StreamBatch) -> Arrivals:
+    """Read a batch of the stream. Raises UnreadableError only for an unreadable position."""
+    cursor = to_cursor(batch.position)
+    known = {each.alert_id: each for each in map(_known, batch.snapshot) if each is not None}
+    resolved: set[UUID] = set()
+    for received in batch.events:
+        _follow(received.event, known, resolved)
+    events = tuple(inbox_event(received, cursor) for received in batch.events)
+    return Arrivals(cursor, events, known, frozenset(resolved))
+
+
+def inbox_event(received: StreamEvent, cursor: Cursor) -> InboxEvent:
+    """Read one event; one that cannot be read comes back in quarantine."""
+    try:
+        notification = _notification(received.event, synthetic=received.synthetic)
+        document = to_document(notification)
+        _refuse_nul(document)
+    except UnreadableError as error:
+        return _quarantined(received, cursor, str(error))
+    return InboxEvent(
+        event_id=notification.event_id,
+        epoch=notification.epoch,
+        revision=notification.revision,
+        synthetic=received.synthetic,
+        type=notification.type.value,
+        alert_id=notification.alert.alert_id,
+        document=document,
+    )
+
+
+def quarantined(event: InboxEvent, received: StreamEvent, reason: str) -> InboxEvent:
+    """Put an event that was read but could not be kept into quarantine."""
+    return replace(
+        event,
+        document=None,
+        quarantine_reason=reason[:_LONGEST_REASON],
+        quarantined_payload=received.event.SerializeToString(),
+    )
+
+
+def to_cursor(position: Position) -> Cursor:
+    return Cursor(_uuid(position.epoch, "position.epoch"), position.revision)
+
+
+def to_position(cursor: Cursor) -> Position:
+    return Position(epoch=str(cursor.epoch), revision=cursor.revision)
+
+
+def to_alerts(payloads: Iterable[bytes]) -> list[Alert]:
+    return [Alert.FromString(payload) for payload in payloads]
+
+
+def _follow(event: AlertEvent, known: dict[UUID, KnownAlert], resolved: set[UUID]) -> None:
+    """Note what an event says of its alert, also when it cannot be rendered."""
+    alert = _known(event.alert)
+    if alert is None:
+        return
+    over = event.type == ALERT_EVENT_TYPE_RESOLVED or event.alert.status == ALERT_STATUS_RESOLVED
+    if over:
+        known.pop(alert.alert_id, None)
+        resolved.add(alert.alert_id)
+    else:
+        resolved.discard(alert.alert_id)
+        known[alert.alert_id] = alert
+
+
+def _known(alert: Alert) -> KnownAlert | None:
+    try:
+        return KnownAlert(UUID(alert.alert_id), alert.version, alert.SerializeToString())
+    except ValueError:
+        return None
+
+
+def _quarantined(received: StreamEvent, cursor: Cursor, reason: str) -> InboxEvent:
+    event = received.event
+    payload = event.SerializeToString(deterministic=True)
+    return InboxEvent(
+        # Without an id of its own it gets one that is the same at each reading.
+        event_id=_uuid_or_none(event.event_id)
+        or uuid5(_NAMESPACE, f"{cursor.epoch}/{event.position.revision}/{payload.hex()}"),
+        epoch=_uuid_or_none(event.position.epoch) or cursor.epoch,
+        revision=event.position.revision,
+        synthetic=received.synthetic,
+        type=event.type if event.type in _SMALLINT else 0,
+        alert_id=_uuid_or_none(event.alert.alert_id),
+        document=None,
+        quarantine_reason=reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:_LONGEST_REASON],
+        quarantined_payload=payload,
+    )
+
+
+def _notification(event: AlertEvent, *, synthetic: bool) -> Notification:
+    if not event.HasField("alert"):
+        raise UnreadableError("alert: is missing")
+    return Notification(
+        event_id=_uuid(event.event_id, "event_id"),
+        type=_enum(EventType, event.type, "type"),
+        epoch=_uuid(event.position.epoch, "position.epoch"),
+        revision=event.position.revision,
+        alert=_alert(event.alert),
+        actor=event.actor,
+        on_behalf_of=event.on_behalf_of,
+        note=event.note,
+        occur_time=_time(event, "occur_time"),
+        record_time=_time(event, "record_time"),
+        traceparent=event.traceparent,
+        synthetic=synthetic,
+    )
+
+
+def _alert(alert: Alert) -> AlertView:
+    previous, reason = alert.previous_alert_id, alert.resolve_reason
+    return AlertView(
+        alert_id=_uuid(alert.alert_id, "alert.alert_id"),
+        host_id=alert.host_id,
+        host_name=alert.host_name,
+        kind=alert.kind,
+        dedup_key=alert.dedup_key,
+        severity=_enum(Severity, alert.severity, "alert.severity"),
+        status=_enum(AlertStatus, alert.status, "alert.status"),
+        message=alert.message,
+        cause=alert.cause,
+        labels=dict(alert.labels),
+        occurrences=alert.occurrences,
+        raise_time=_time(alert, "raise_time"),
+        last_seen_time=_time(alert, "last_seen_time"),
+        acknowledge_time=_time_or_none(alert, "acknowledge_time"),
+        acknowledged_by=alert.acknowledged_by,
+        acknowledge_note=alert.acknowledge_note,
+        acknowledge_expire_time=_time_or_none(alert, "acknowledge_expire_time"),
+        resolve_time=_time_or_none(alert, "resolve_time"),
+        resolved_by=alert.resolved_by,
+        resolve_reason=_enum(ResolveReason, reason, "alert.resolve_reason") if reason else None,
+        version=alert.version,
+        previous_alert_id=_uuid(previous, "alert.previous_alert_id") if previous else None,
+    )
+
+
+def _enum(kind: type[E], number: int, path: str) -> E:
+    try:
+        return kind(number)
+    except ValueError:
+        raise UnreadableError(f"{path}: {number} is not a value that is known here") from None
+
+
+def _uuid(text: str, path: str) -> UUID:
+    found = _uuid_or_none(text)
+    if found is None:
+        raise UnreadableError(f"{path}: is not a UUID")
+    return found
+
+
+def _uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _time(message: Alert | AlertEvent, name: str) -> datetime:
+    found = _time_or_none(message, name)
+    if found is None:
+        raise UnreadableError(f"{name}: is missing")
+    return found
+
+
+def _time_or_none(message: Alert | AlertEvent, name: str) -> datetime | None:
+    if not message.HasField(name):  # type: ignore[arg-type]  # a literal of each message
+        return None
+    timestamp: Timestamp = getattr(message, name)
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise UnreadableError(f"{name}: is not in the years 1 to 9999") from None
+
+
+def _refuse_nul(value: object, path: str = "") -> None:
+    """Refuse what PostgreSQL cannot keep in a document."""
+    if isinstance(value, str) and "\x00" in value:
+        raise UnreadableError(f"{path}: holds a NUL character")
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _refuse_nul(name, path)
+            _refuse_nul(each, f"{path}.{name}".lstrip("."))

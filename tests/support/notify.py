@@ -1,0 +1,53 @@
+"""tocsin-notify in this process, on a free port."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from support.notifications import LOOPBACK
+from tocsin.notify.app import NotifyApp
+from tocsin.notify.config import NotifySettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tocsin.common.clock import Clock
+    from tocsin.notify.channels.registry import Senders
+
+KEY = b"k" * 32
+
+
+def notify_settings(url: str, alert_target: str, **overrides: Any) -> NotifySettings:
+    """Return settings for a test: loopback may be called, retries come at once."""
+    given: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "database_url": url,
+        "alert_target": alert_target,
+        "secret_key": base64.b64encode(KEY).decode(),
+        "allowed_networks": LOOPBACK,
+        "retry_seconds": (0, 0.05, 0.1, 0.2, 0.4, 0.8),
+        "migrate_on_start": False,
+        "drain_seconds": 1,
+    }
+    return NotifySettings(**{**given, **overrides})
+
+
+@asynccontextmanager
+async def running_notify(
+    url: str,
+    alert_target: str,
+    *,
+    clock: Clock | None = None,
+    senders: Senders | None = None,
+    **overrides: Any,
+) -> AsyncIterator[NotifyApp]:
+    """Run the service on a migrated database. `app.port` says where it listens."""
+    settings = notify_settings(url, alert_target, **overrides)
+    app = NotifyApp(settings, clock=clock, senders=senders)
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()

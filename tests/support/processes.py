@@ -1,0 +1,105 @@
+"""The services as processes of their own, to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+IMPATIENT = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+)
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServiceProcess:
+    """`python -m <module> serve`, on one port over all of its lives."""
+
+    def __init__(self, module: str, environment: Mapping[str, str], port: int, log: Path) -> None:
+        self.port = port
+        self.target = f"127.0.0.1:{port}"
+        self._module = module
+        self._environment = {**os.environ, **environment}
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module, "serve"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """End it without a warning, as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    async def serving(self, seconds: float = 40) -> None:
+        """Return once it calls itself healthy; fail with its log when it does not."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not await self._is_serving():
+                    pass
+        except TimeoutError:
+            tail = self._log.read_text(errors="replace")[-4000:]
+            raise AssertionError(f"{self._module} is not serving:\n{tail}") from None
+
+    async def _is_serving(self) -> bool:
+        """Follow its health until it serves, or until the connection ends."""
+        async with grpc.aio.insecure_channel(self.target, options=IMPATIENT) as channel:
+            await channel.channel_ready()
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            try:
+                async for answer in watch:
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return True
+            except grpc.aio.AioRpcError:
+                return False
+        return False
+
+
+@asynccontextmanager
+async def running(*services: ServiceProcess) -> AsyncIterator[None]:
+    """Start services and wait for them; stop them at the end, whatever happened."""
+    try:
+        for service in services:
+            service.start()
+        for service in services:
+            await service.serving()
+        yield
+    finally:
+        for service in services:
+            service.stop()

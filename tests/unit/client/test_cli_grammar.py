@@ -1,0 +1,86 @@
+"""What the command says to a mistake, before any server is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.command import Command
+
+USAGE = 2
+tocsin = Command(timeout="0.2")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["riase", "h", "k"], "Did you mean 'raise'?"),
+        (["channel", "creat"], "Did you mean 'create'?"),
+        (["raise", "web-1"], "Missing argument 'KIND'."),
+        (["ack", "25d92e82", "--fro", "4h"], "--for"),
+        (["ack", "25d92e82", "--for", "4 hours"], "write for example 30m, 4h"),
+        (["ack", "25d92e82", "--for", "4h", "--until", "07:00"], "exclude each other"),
+        (["ack", "25d92e82", "--until", "tomorrow"], "--until: 'tomorrow' is no time"),
+        (["ack", "zz"], "ALERT: 'zz' is no id"),
+        (["show", "xyz12345"], "ALERT: 'xyz12345' is no id"),
+        (["raise", "h", "k", "--severity", "critcal"], "Did you mean critical?"),
+        (["raise", "h", "k", "--label", "x"], "write NAME=VALUE"),
+        (["raise", "h", "k", "--label", "x=1", "--label", "x=2"], "'x' is given twice"),
+        (["raise", "h", "k", "--observe-time", "2026-01-31T03:15:00"], "names no zone"),
+        (["list", "--status", "opne"], "Did you mean open?"),
+        (["list", "--limit", "0"], "'--limit'"),
+        (["watch", "--after", "42"], "write EPOCH:REVISION"),
+        (["watch", "--after", "018f2a6e-7c1b-7e1a-9d55-3b8f0c2d4e6f:-1x"], "EPOCH:REVISION"),
+        (["watch", "--after", f"018f2a6e-7c1b-7e1a-9d55-3b8f0c2d4e6f:{2**63}"], "EPOCH:REVISION"),
+        (["watch", "--snapshot", "--from-oldest"], "exclude each other"),
+        (["watch", "--type", "raise"], "Did you mean raised?"),
+        (["delivery", "list", "--state", "died"], "pending, sending, delivered"),
+        (["channel", "create", "webhook", "n"], "Missing option '--url'"),
+        (
+            [
+                "channel",
+                "create",
+                "webhook",
+                "n",
+                "--url",
+                "https://a",
+                "--secret-file",
+                "/nowhere",
+            ],
+            "--secret-file: /nowhere cannot be read",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_a_few_lines_and_ends_with_2(words: list[str], told: str) -> None:
+    ended = tocsin(*words)
+    assert (USAGE, "") == (ended.code, ended.out)
+    assert told in ended.err
+    assert ended.err.count("\n") <= 2
+    assert "Traceback" not in ended.err
+
+
+def test_help_names_the_exit_codes() -> None:
+    told = tocsin_help("--help")
+    assert "3 the server does not answer" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["raise", "clear", "ack", "resolve", "list", "show", "watch", "channel create email"],
+)
+def test_every_command_has_the_shared_options(words: str) -> None:
+    told = tocsin_help(*words.split(), "--help")
+    assert all(name in told for name in ("--target", "--notify-target", "--timeout", "--json"))
+
+
+def test_up_with_one_database_url_asks_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_ALERT_DATABASE_URL", "postgresql://localhost/a")
+    monkeypatch.delenv("TOCSIN_NOTIFY_DATABASE_URL", raising=False)
+    ended = tocsin.plain("up")
+    assert USAGE == ended.code
+    assert "TOCSIN_NOTIFY_DATABASE_URL" in ended.err
+
+
+def tocsin_help(*words: str) -> str:
+    ended = tocsin.plain(*words)
+    assert (0, "") == (ended.code, ended.err)
+    return ended.out
