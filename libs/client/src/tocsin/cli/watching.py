@@ -61,12 +61,8 @@ def watch(
     comparison, because the log no longer holds it); `snapshot_alert` comes with --snapshot; a line
     with only `position` is a bookmark. Resume with --after and the last position.
     """
-    if sum((bool(after), snapshot, from_oldest)) > 1:
-        raise wrong_usage("--after, --snapshot and --from-oldest exclude each other; give one")
-    first: OnFirst = "snapshot_known" if snapshot else "oldest" if from_oldest else "now"
     wanted: SubscriptionOptions = {
-        "after": _read_position(after) if after else None,
-        "on_first": first,
+        **_start(after, snapshot=snapshot, from_oldest=from_oldest),
         "host_ids": host,
         "kinds": kind,
         "types": checked_names("--type", AlertEventType, event_type),
@@ -76,6 +72,14 @@ def watch(
         wanted["min_severity"] = severity
     session.alerts.list_alerts_page(page_size=1)  # fails at once when nobody is there
     asyncio.run(_follow(session, wanted))
+
+
+def _start(after: str, *, snapshot: bool, from_oldest: bool) -> SubscriptionOptions:
+    """Return where to begin. Raises a usage error when more than one place is given."""
+    if sum((bool(after), snapshot, from_oldest)) > 1:
+        raise wrong_usage("--after, --snapshot and --from-oldest exclude each other; give one")
+    first: OnFirst = "snapshot_known" if snapshot else "oldest" if from_oldest else "now"
+    return {"after": _read_position(after) if after else None, "on_first": first}
 
 
 async def _follow(session: Session, wanted: SubscriptionOptions) -> None:
