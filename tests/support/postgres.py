@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from tocsin.common.postgres.migrator import migrate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+_ROOM_BYTES = 4 << 30
 SETTINGS = {**FAST_AND_FORGETFUL, "max_connections": "200", "log_min_messages": "warning"}
 
 
@@ -53,14 +55,23 @@ def migrations_of(service: str) -> Path:
     return Path(spec.origin).parent / "migrations"
 
 
+def _roomy_memory() -> Path | None:
+    """Return a file system in memory, if there is one with room for the tests."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM_BYTES:
+        return memory
+    return None
+
+
 @contextmanager
 def data_folder() -> Iterator[Path]:
     """Give a folder for a cluster that the server's account can reach; removed afterwards.
 
     pytest's own folders are closed to other accounts, and so to the one that a server runs
-    under when the tests run as root.
+    under when the tests run as root. It lies in memory where there is room: to copy a template
+    there takes a tenth of the time.
     """
-    parent = Path(tempfile.mkdtemp(prefix="tocsin-test-"))
+    parent = Path(tempfile.mkdtemp(prefix="tocsin-test-", dir=_roomy_memory()))
     parent.chmod(0o711)
     folder = parent / "data"
     try:

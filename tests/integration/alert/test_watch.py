@@ -205,7 +205,7 @@ async def test_a_bookmark_comes_whenever_nothing_else_came_for_a_while(
 async def test_a_bookmark_never_overtakes_an_event(alert_database: Database) -> None:
     limits = WatchLimits(bookmark_every=timedelta(milliseconds=1))
     async with watching(alert_database, limits=limits) as server:
-        stream = server.stream()
+        stream = await server.from_now()
         for _ in range(50):
             await write(alert_database, 2)
         assert list(range(1, 101)) == await stream.until_revision(100)
