@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 
+from support.postgres import migrations_of
 from tocsin.common.postgres.migrator import (
     MigrationError,
     current_revision,
@@ -13,14 +15,11 @@ from tocsin.common.postgres.migrator import (
     migrate,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 pytestmark = pytest.mark.postgres
 
 ENVIRONMENT = """
 from sqlalchemy import MetaData
-from tocsin.common.postgres.migrator import run_environment
+from tocsin.common.postgres.upgrade import run_environment
 run_environment(MetaData())
 """
 
@@ -74,6 +73,15 @@ async def test_an_empty_database_is_brought_to_the_newest_revision(
 
     assert "0002" == await current_revision(empty_url) == head_revision(scripts.folder)
     assert 0 == await ask(empty_url, "SELECT count(*) FROM two")
+
+
+@pytest.mark.parametrize("service", ["alert", "notify"])
+def test_a_file_is_named_by_its_revision(service: str) -> None:
+    scripts = ScriptDirectory(migrations_of(service))
+
+    assert scripts.get_current_head() == head_revision(migrations_of(service))
+    for each in scripts.walk_revisions():
+        assert Path(each.path).stem.split("_")[0] == each.revision
 
 
 async def test_migrating_twice_changes_nothing(empty_url: str, scripts: Scripts) -> None:
@@ -139,7 +147,7 @@ async def test_a_lock_that_is_never_freed_is_told(
     empty_url: str, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts.add("0001", "CREATE TABLE one (x int)")
-    monkeypatch.setattr("tocsin.common.postgres.migrator._LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("tocsin.common.postgres.upgrade._LOCK_WAIT_SECONDS", 0.2)
     holder = await asyncpg.connect(empty_url)
     await holder.execute(f"SELECT pg_advisory_lock({0x746F6373696E})")
     try:

@@ -1,34 +1,21 @@
-"""Schema migrations by Alembic, run by whoever comes first while the others wait."""
+"""Schema migrations: which revision a database is at, which one is wanted, and the way there.
+
+Migrations lie in `versions/`, one file each, named by its revision: four digits that grow, then
+what it does, such as `0002_repositories.py`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from alembic import command, context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+import asyncpg
 
 from tocsin.common.postgres.engine import database_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from sqlalchemy import Connection, MetaData
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-# Any number will do, as long as nothing else in the database takes it: 'tocsin', as ASCII.
-_LOCK = 0x746F6373696E
-_LOCK_POLL_SECONDS = 0.1
-_LOCK_WAIT_SECONDS = 120.0
+_CONNECT_SECONDS = 10
 
 
 class MigrationError(Exception):
@@ -43,22 +30,23 @@ async def migrate(url: str, scripts: Path) -> None:
     Raises MigrationError when the database is ahead of `scripts`, or when another process has
     held the lock for two minutes.
     """
-    async with _connected(url) as connection, _locked(connection):
-        try:
-            await connection.run_sync(_upgrade, scripts)
-        except CommandError as error:
-            raise MigrationError(
-                f"The database cannot be migrated: {error}. It may have been written by a newer "
-                f"version of Tocsin: run that one, or restore a backup."
-            ) from error
+    if await current_revision(url) != head_revision(scripts):
+        from tocsin.common.postgres.upgrade import upgrade
+
+        await upgrade(url, scripts)
 
 
 async def current_revision(url: str) -> str | None:
     """Return the revision that a database is at; None when it was never migrated."""
-    async with _connected(url) as connection:
-        return await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision()
-        )
+    plain = database_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(plain, timeout=_CONNECT_SECONDS)
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
+    return revision
 
 
 async def require_current_schema(url: str, scripts: Path) -> None:
@@ -73,64 +61,5 @@ async def require_current_schema(url: str, scripts: Path) -> None:
 
 def head_revision(scripts: Path) -> str | None:
     """Return the newest revision in `scripts`; None when there is none."""
-    return ScriptDirectory.from_config(_config(scripts)).get_current_head()
-
-
-def run_environment(metadata: MetaData) -> None:
-    """Do what Alembic expects of an env.py: each migration in a transaction of its own."""
-    context.configure(
-        connection=context.config.attributes["connection"],
-        target_metadata=metadata,
-        compare_type=True,
-        compare_server_default=True,
-        transaction_per_migration=True,
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-def _upgrade(connection: Connection, scripts: Path) -> None:
-    config = _config(scripts)
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _config(scripts: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    return config
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(database_url(url), poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    finally:
-        await engine.dispose()
-
-
-@asynccontextmanager
-async def _locked(connection: AsyncConnection) -> AsyncIterator[None]:
-    # Asked for again and again, not waited for in the server: a statement that waits holds a
-    # snapshot, and CREATE INDEX CONCURRENTLY waits for every older snapshot. They would wait
-    # for each other.
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
-    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
-        await connection.rollback()
-        if time.monotonic() > deadline:
-            raise MigrationError(
-                f"Another process has been migrating this database for over "
-                f"{_LOCK_WAIT_SECONDS:.0f} s. See what it waits for in pg_stat_activity."
-            )
-        await asyncio.sleep(_LOCK_POLL_SECONDS)
-    await connection.commit()
-    try:
-        yield
-    finally:
-        # Closing the connection frees the lock; here it is freed after an error, too.
-        await connection.rollback()
-        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-        await connection.commit()
+    files = (scripts / "versions").glob("[0-9]*.py")
+    return max((file.stem.split("_")[0] for file in files), default=None)
