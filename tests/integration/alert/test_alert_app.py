@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.alert import alert_settings, ready, running_alert
 from tocsin.alert.app import AlertApp
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
-from tocsin.common.postgres.migrator import MigrationError
 from tocsin.common.postgres.reachable import UnreachableError
+from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.server import ListenError
 

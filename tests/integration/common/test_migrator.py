@@ -8,12 +8,8 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from support.postgres import migrations_of
-from tocsin.common.postgres.migrator import (
-    MigrationError,
-    current_revision,
-    head_revision,
-    migrate,
-)
+from tocsin.common.postgres.migrator import migrate
+from tocsin.common.postgres.revisions import MigrationError, current_revision, head_revision
 
 pytestmark = pytest.mark.postgres
 

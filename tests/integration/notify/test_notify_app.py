@@ -22,8 +22,8 @@ from tocsin.api.notify.v1 import (
     delivery_service_pb2,
     delivery_service_pb2_grpc,
 )
-from tocsin.common.postgres.migrator import MigrationError
 from tocsin.common.postgres.reachable import UnreachableError
+from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.server import ListenError
 from tocsin.notify.app import NotifyApp
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from tocsin.common.config import ConfigError
 from tocsin.common.errors import TocsinError
-from tocsin.common.postgres.migrator import MigrationError
 from tocsin.common.postgres.reachable import UnreachableError
+from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.server import ListenError
 
 if TYPE_CHECKING:

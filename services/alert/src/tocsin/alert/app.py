@@ -30,8 +30,9 @@ from tocsin.common.lifecycle import BackgroundLoop
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.failures import told_plainly
 from tocsin.common.postgres.listener import Listener
-from tocsin.common.postgres.migrator import migrate, require_current_schema
+from tocsin.common.postgres.migrator import migrate
 from tocsin.common.postgres.reachable import is_reachable, wait_until_reachable
+from tocsin.common.postgres.revisions import require_current_schema
 from tocsin.common.rpc.probes import Probes
 from tocsin.common.rpc.server import RpcServer
 

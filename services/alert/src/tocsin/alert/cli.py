@@ -20,8 +20,9 @@ from tocsin.common.lifecycle import run_until_signal
 from tocsin.common.logs import configure_logs
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.failures import told_plainly
-from tocsin.common.postgres.migrator import MigrationError, migrate
+from tocsin.common.postgres.migrator import migrate
 from tocsin.common.postgres.reachable import UnreachableError, wait_until_reachable
+from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.server import ListenError
 
 if TYPE_CHECKING:

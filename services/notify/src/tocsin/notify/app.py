@@ -15,8 +15,9 @@ from tocsin.api.notify.v1.delivery_service_pb2_grpc import add_DeliveryServiceSe
 from tocsin.common.clock import SystemClock
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.failures import told_plainly
-from tocsin.common.postgres.migrator import migrate, require_current_schema
+from tocsin.common.postgres.migrator import migrate
 from tocsin.common.postgres.reachable import is_reachable, wait_until_reachable
+from tocsin.common.postgres.revisions import require_current_schema
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.probes import Probes
 from tocsin.common.rpc.server import RpcServer

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tocsin.common.postgres.engine import database_url
-from tocsin.common.postgres.migrator import MigrationError
+from tocsin.common.postgres.revisions import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
