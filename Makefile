@@ -64,11 +64,16 @@ protos: $(VENV)/.dev ## Generate the stubs from protos/
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --mypy_out=quiet:$(STUBS) $(PROTOS)
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(SERVICE_PROTOS)
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Write docs/configuration.md anew from the settings
+	@$(BIN)/python docs/configuration.py
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy libs services tests
+	$(BIN)/mypy libs services tests docs/configuration.py
+	cd deploy/demo && ../../$(BIN)/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 

@@ -15,16 +15,16 @@ from stage import NotSeenError, Stage
 from story import Story
 
 from tocsin.cli.exits import CommandError
-from tocsin.cli.proxies import sparing_loopback
 from tocsin.cli.stack.ports import free_port
 from tocsin.cli.stack.stack import LOOPBACK_NETWORKS, Stack, StackSettings
 from tocsin.client.errors import CallError
+
+_LAST_LINES = 12
 
 
 def main() -> int:
     """Run the demo and return its exit code: 0 only if every step was seen."""
     wanted = _arguments()
-    os.environ.update(sparing_loopback(os.environ))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop in order, as for Ctrl-C
     with tempfile.TemporaryDirectory(prefix="tocsin-demo-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL may run under an account of its own
@@ -65,9 +65,19 @@ def _play(folder: Path, wanted: str) -> int:
             Story(stage, stack.settings, restic).run()
     except (NotSeenError, CallError, CommandError, backups.ResticError) as error:
         print(f"\nThe demo failed after {stage.seconds:.1f} s. {error}", file=sys.stderr)
+        print(_last_words(folder / "data" / "log"), file=sys.stderr)
         return 1
     print(f"\nAll {stage.steps} steps were seen, in {stage.seconds:.1f} s. ({restic.origin})")
     return 0
+
+
+def _last_words(logs: Path) -> str:
+    """Return how the log of each part ends: the folder is gone when somebody could look."""
+    told = []
+    for log in sorted(logs.glob("*.log")):
+        lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        told += ["", f"The end of {log.name}:", *(f"  {line}" for line in lines)]
+    return "\n".join(told)
 
 
 def _settings(folder: Path) -> StackSettings:

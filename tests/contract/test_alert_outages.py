@@ -39,13 +39,15 @@ BUSY_SECONDS = 1.0
 
 
 def every_call(alert: RunningAlert) -> Iterator[Awaitable[Any]]:
-    """One call of each kind: a change, a batch, an act, a read, a list, a stream, the registry."""
+    """One call of each kind: a change, a batch, an act, a read, a list, streams, the registry."""
     yield alert.alerts.RaiseOrTouch(RAISE)
     yield alert.alerts.BatchRaiseOrTouch(pb.BatchRaiseOrTouchRequest(requests=[RAISE]))
     yield alert.alerts.Acknowledge(pb.AcknowledgeRequest(alert_id=ID))
     yield alert.alerts.GetAlert(pb.GetAlertRequest(alert_id=ID))
     yield alert.alerts.ListAlerts(pb.ListAlertsRequest())
     yield alert.alerts.ListAlertEvents(pb.ListAlertEventsRequest(alert_id=ID))
+    yield alert.alerts.WatchEvents(pb.WatchEventsRequest()).read()
+    yield alert.alerts.WatchEvents(pb.WatchEventsRequest(snapshot=True)).read()
     yield alert.backups.PutHost(hosts_pb.PutHostRequest(host_id="nas"))
     yield alert.backups.GetHost(hosts_pb.GetHostRequest(host_id="nas"))
 
@@ -166,3 +168,42 @@ async def test_what_was_taken_on_before_a_stop_is_answered(alert: RunningAlert) 
             assert grpc.StatusCode.UNAVAILABLE is end.code()
         else:
             assert pb.RAISE_OUTCOME_RAISED == end.outcome
+
+
+async def test_reads_that_hang_do_not_keep_a_failure_from_being_told(
+    alert: RunningAlert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(*_: object) -> list[Any]:
+        begun.set()
+        await over.wait()
+        return []
+
+    async def however_long(work: Awaitable[Any]) -> Any:
+        return await work
+
+    watch = alert.alerts.WatchEvents(pb.WatchEventsRequest())
+    await watch.read()
+    monkeypatch.setattr("tocsin.alert.rpc.reads.list_alerts", hang)
+    monkeypatch.setattr("tocsin.alert.rpc.reads.answered_in_time", however_long)
+    reads = [
+        asyncio.ensure_future(refused_or_not(alert.alerts.ListAlerts(pb.ListAlertsRequest())))
+        for _ in range(50)
+    ]
+    await begun.wait()
+
+    answer = await alert.alerts.RaiseOrTouch(RAISE)
+    heard: Any = await watch.read()
+
+    assert pb.RAISE_OUTCOME_RAISED == answer.outcome
+    assert [answer.alert] == [event.alert for event in heard.events]
+    over.set()
+    assert {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE} >= set(await asyncio.gather(*reads))
+
+
+async def refused_or_not(call: Any) -> grpc.StatusCode:
+    with suppress(grpc.aio.AioRpcError):
+        await call
+    code: grpc.StatusCode = await call.code()
+    return code

@@ -20,10 +20,12 @@ pytestmark = [pytest.mark.slow]
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 
 
-def demo(temporary: Path, *words: str) -> CompletedProcess[str]:
+def demo(
+    temporary: Path, *words: str, path: str = "/usr/local/bin:/usr/bin:/bin"
+) -> CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(DEMO), *words],
-        env=_environment(temporary),
+        env={**_environment(temporary), "PATH": path},
         capture_output=True,
         text=True,
         timeout=120,
@@ -54,6 +56,23 @@ def test_the_demo_shows_every_step_on_recorded_restic_output(temporary: Path) ->
     assert "All 11 steps were seen" in told.stdout
     assert 5 == told.stdout.count("signature verified")
     assert [] == list(temporary.iterdir())
+
+
+def test_a_demo_that_fails_shows_the_ends_of_the_logs_and_leaves_nothing_behind(
+    temporary: Path,
+) -> None:
+    programs = temporary / "programs"
+    programs.mkdir()
+    (programs / "restic").write_text("#!/bin/sh\necho restic 9.9 that never fails\n")
+    (programs / "restic").chmod(0o755)
+    told = demo(temporary, "--restic", "real", path=f"{programs}:/usr/bin:/bin")
+    assert 1 == told.returncode
+    assert "The demo failed after" in told.stderr
+    assert "Step 4: not seen: a backup of photos that fails" in told.stderr
+    for log in ("alert.log", "notify.log", "postgres.log"):
+        assert f"The end of {log}:" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert [programs] == list(temporary.iterdir())
 
 
 @pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")

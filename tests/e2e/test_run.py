@@ -51,8 +51,9 @@ def _words(data: Path, alert_port: int, notify_port: int) -> list[str]:
 
 
 @contextmanager
-def up(folder: Path) -> Iterator[Running]:
-    data, alert_port, notify_port = folder / "data", free_port(), free_port()
+def up(folder: Path, ports: tuple[int, int] | None = None) -> Iterator[Running]:
+    alert_port, notify_port = ports or (free_port(), free_port())
+    data = folder / "data"
     process = subprocess.Popen(
         [sys.executable, "-m", "tocsin.cli", "up", *_words(data, alert_port, notify_port)],
         stdout=subprocess.PIPE,
@@ -101,7 +102,9 @@ def test_the_stack_runs_refuses_a_second_and_stops_clean(open_folder: Path) -> N
         assert all_gone(children)
 
 
-def test_what_was_deleted_stays_deleted_and_a_kill_leaves_no_orphan(open_folder: Path) -> None:
+def test_what_was_deleted_stays_deleted_and_after_a_kill_the_next_start_follows_at_once(
+    open_folder: Path,
+) -> None:
     with up(open_folder) as running:
         running.tocsin.done("raise", "web-1", "backup_failed")
         running.tocsin.done("channel", "delete", "console", "--yes")
@@ -109,8 +112,8 @@ def test_what_was_deleted_stays_deleted_and_a_kill_leaves_no_orphan(open_folder:
         running.process.kill()
         running.process.wait()
         assert len(children) >= 3
+    with up(open_folder, (running.alert_port, running.notify_port)) as running:
         assert all_gone(children)
-    with up(open_folder) as running:
         assert [] == running.tocsin.json("channel", "list")["channels"]
         assert 1 == len(running.tocsin.json("list")["alerts"])
 

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.alert import alert_settings, ready, running_alert
 from tocsin.alert.app import AlertApp
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
+from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
 from tocsin.common.postgres.reachable import UnreachableError
 from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.channel import open_channel
@@ -23,6 +24,8 @@ from tocsin.common.rpc.server import ListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
 
 pytestmark = pytest.mark.postgres
 
@@ -82,12 +85,22 @@ async def test_it_refuses_a_schema_that_is_not_up_to_date_when_it_may_not_migrat
 
 async def test_it_stops_and_starts_again(alert_url: str) -> None:
     app = AlertApp(alert_settings(alert_url))
-    for _ in range(2):
+    for host in ("nas", "web"):
         await app.start()
         async with open_channel(f"127.0.0.1:{app.port}") as channel:
             await ready(channel)
+            await raise_and_hear_of_it(AlertServiceStub(channel), host)
         await app.stop()
     await app.stop()
+
+
+async def raise_and_hear_of_it(alerts: AlertServiceAsyncStub, host: str) -> None:
+    watch = alerts.WatchEvents(pb.WatchEventsRequest())
+    await watch.read()
+    raised = await alerts.RaiseOrTouch(pb.RaiseOrTouchRequest(host_id=host, kind="k"))
+    async with asyncio.timeout(10):
+        heard: Any = await watch.read()
+    assert [raised.alert] == [event.alert for event in heard.events]
 
 
 async def test_two_services_on_one_database_see_each_others_events(alert_url: str) -> None:

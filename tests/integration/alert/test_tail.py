@@ -143,6 +143,18 @@ async def test_after_a_gap_a_new_epoch_lets_it_go_on(alert_database: Database) -
         assert (renewed, 3) == (follower.broadcast.epoch, follower.broadcast.head)
 
 
+async def test_a_gap_that_is_mended_lets_it_go_on(alert_database: Database) -> None:
+    async with following(alert_database) as follower:
+        await write(alert_database, 3)
+        async with alert_database.connection() as connection:
+            await connection.execute("UPDATE events SET revision = 4 WHERE revision = 2")
+            await eventually(lambda: follower.broadcast.failed)
+            await connection.execute("UPDATE events SET revision = 2 WHERE revision = 4")
+        await eventually(lambda: follower.tail.running)
+        assert not follower.broadcast.failed
+        assert [1, 2, 3] == seen(follower.broadcast)
+
+
 async def test_overtaken_by_compaction_it_goes_on_where_the_log_begins(
     alert_database: Database,
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
 from support.command import Command
@@ -78,6 +80,17 @@ def test_an_error_of_the_server_is_told_with_its_reason(
     assert error.reason in ended.err
 
 
+def test_a_target_that_is_another_service_is_told_with_the_option() -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    ended = Command(target, target)("channel", "list")
+    server.stop(None).wait()
+    assert (SERVER, "") == (ended.code, ended.out)
+    assert f"What answers at {target} does not know this call" in ended.err
+    assert "--notify-target" in ended.err
+
+
 def test_all_fields_that_are_wrong_are_told_at_once(
     script: tuple[ScriptedAnswers, Command],
 ) -> None:
@@ -86,6 +99,7 @@ def test_all_fields_that_are_wrong_are_told_at_once(
     wrong.add("labels[disk]", "is too long")
     wrong.add("observe_time", "is out of range")
     wrong.add("host_id", "has \x1b[2J in it")
+    wrong.add("email.to_addresses[0]", "is no address")
     answers.answers["RaiseOrTouch"].append(InvalidArgumentError.of(wrong.found))
     ended = tocsin("raise", "h", "k")
     assert USAGE == ended.code
@@ -93,6 +107,7 @@ def test_all_fields_that_are_wrong_are_told_at_once(
         "--label disk: is too long",
         "--observe-time: is out of range",
         "HOST: has \\e[2J in it",
+        "--to (number 1): is no address",
     ]
 
 

@@ -89,6 +89,14 @@ def test_what_was_missed_follows_after_a_position(tocsin: Command) -> None:
     assert event["position"] == {**position, "revision": str(int(position["revision"]) + 1)}
 
 
+def test_what_another_log_made_void_is_found_by_comparison(tocsin: Command) -> None:
+    tocsin.done("raise", "e", "check_failed", "-m", "pack files are damaged")
+    after = "0190b5a8-7d5c-7c3e-8a53-1f2e3d4c5b6a:3"
+    with watching(tocsin, "--after", after, "--host", "e") as watch:
+        line = next_line(watch)
+    assert line.endswith(" e check_failed: pack files are damaged (found by comparison)\n")
+
+
 def test_from_oldest_begins_with_the_first_event_kept(tocsin: Command) -> None:
     tocsin.done("raise", "c", "backup_failed")
     with watching(tocsin, "--json", "--from-oldest") as watch:

@@ -597,6 +597,21 @@ async def test_the_state_is_told_when_it_changes(log: ScriptedLog, client: Alert
     assert states == [True, False, True, False]
 
 
+async def test_interruptions_are_logged_with_fields(
+    log: ScriptedLog, client: AlertClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.append(an_alert(1))
+    log.compact()
+    log.manners.extend([Manners(), Manners(error=common.UnavailableError("Draining."), messages=0)])
+    async with subscribed(client, after=beginning()) as subscription:
+        await anext(subscription)
+
+    void, lost = (record.__dict__ for record in caplog.records)
+    assert ("UNAVAILABLE", "Draining.") == (lost["code"], lost["error"])
+    assert lost["retry_in_s"] >= 0
+    assert ("OUT_OF_RANGE", "REVISION_COMPACTED") == (void["code"], void["reason"])
+
+
 async def test_closing_ends_the_iteration_and_the_stream_without_a_word(
     log: ScriptedLog, client: AlertClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -232,6 +232,21 @@ async def test_an_error_of_the_caller_passes_through_and_rolls_back(empty_url: s
             assert 0 == await connection.fetchval("SELECT count(*) FROM t")
 
 
+async def test_an_error_passes_through_although_its_block_closed_the_connection(
+    empty_url: str,
+) -> None:
+    async with opened(empty_url) as database:
+
+        async def fail() -> None:
+            async with database.connection() as connection:
+                connection.terminate()
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await fail()
+        assert 1 == await use_by_driver(database)
+
+
 @pytest.mark.parametrize("statement", ["INSERT INTO t VALUES (1)", "SELECT pg_sleep(60)"])
 async def test_a_cancelled_transaction_rolls_back_and_frees_its_connection(
     empty_url: str, statement: str
@@ -299,8 +314,8 @@ async def insert_by_core(database: Database, pair: int) -> None:
 
 
 @pytest.mark.parametrize("insert", [insert_by_driver, insert_by_core])
-async def test_a_thousand_cancellations_leave_nothing_behind(
-    empty_url: str, insert: Insert
+async def test_a_thousand_cancellations_leave_nothing_behind_and_are_no_news(
+    empty_url: str, insert: Insert, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(empty_url, pool_size=4) as database:
         async with database.transaction() as connection:
@@ -321,6 +336,67 @@ async def test_a_thousand_cancellations_leave_nothing_behind(
             )
             assert 0 == halves
         assert [1] * 4 == await asyncio.gather(*(use_by_driver(database) for _ in range(4)))
+    assert [] == caplog.messages
+
+
+@pytest.mark.parametrize("insert", [insert_by_driver, insert_by_core])
+async def test_after_a_cancelled_begin_the_next_transaction_commits(
+    empty_url: str, insert: Insert
+) -> None:
+    async with opened(empty_url, pool_size=1) as database:
+        async with database.connection() as connection:
+            await connection.execute("CREATE TABLE t (pair int, half int)")
+            server = connection.get_server_pid()
+        os.kill(server, signal.SIGSTOP)
+        inserting = asyncio.create_task(insert(database, 1))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        inserting.cancel()
+        os.kill(server, signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await inserting
+
+        await insert(database, 2)
+        async with opened(empty_url) as other, other.connection() as connection:
+            assert [2, 2] == [row[0] for row in await connection.fetch("SELECT pair FROM t")]
+            assert await nobody_is_in_a_transaction(empty_url)
+
+
+SLOW_TO_COMMIT = """
+    CREATE TABLE t (pair int, half int);
+    CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (new.half = 2) EXECUTE FUNCTION dawdle();
+"""
+
+
+@pytest.mark.parametrize("insert", [insert_by_driver, insert_by_core])
+async def test_a_cancelled_commit_leaves_nothing_open_and_is_no_news(
+    empty_url: str, insert: Insert, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(empty_url, pool_size=1) as database:
+        async with database.connection() as connection:
+            await connection.execute(SLOW_TO_COMMIT)
+        inserting = asyncio.create_task(insert(database, 1))
+        await eventually(lambda: is_running(empty_url, "COMMIT;"))
+        inserting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await inserting
+
+        assert await nobody_is_in_a_transaction(empty_url)
+        async with database.transaction() as connection:
+            assert 0 == await connection.fetchval("SELECT count(*) FROM t")
+            await connection.execute("INSERT INTO t VALUES (2, 1)")
+        async with database.connection() as connection:
+            assert 1 == await connection.fetchval("SELECT count(*) FROM t")
+    assert [] == caplog.messages
+
+
+@EITHER_WAY
+async def test_a_url_may_say_how_to_encrypt_in_the_words_of_libpq(empty_url: str, use: Use) -> None:
+    async with opened(f"{empty_url}?sslmode=prefer") as database:
+        assert 1 == await use(database)
 
 
 def test_a_url_that_is_no_postgresql_url_is_refused_without_its_password() -> None:

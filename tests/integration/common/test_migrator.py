@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -9,7 +10,15 @@ from alembic.script import ScriptDirectory
 
 from support.postgres import migrations_of
 from tocsin.common.postgres.migrator import migrate
-from tocsin.common.postgres.revisions import MigrationError, current_revision, head_revision
+from tocsin.common.postgres.revisions import (
+    MigrationError,
+    current_revision,
+    head_revision,
+    require_current_schema,
+)
+
+if TYPE_CHECKING:
+    from support.postgres import NewDatabase
 
 pytestmark = pytest.mark.postgres
 
@@ -151,3 +160,17 @@ async def test_a_lock_that_is_never_freed_is_told(
             await migrate(empty_url, scripts.folder)
     finally:
         await holder.close()
+
+
+@pytest.mark.parametrize(("service", "other"), [("alert", "notify"), ("notify", "alert")])
+async def test_the_database_of_the_other_service_is_refused_and_left_alone(
+    new_database: NewDatabase, service: str, other: str
+) -> None:
+    url = await new_database(other)
+
+    with pytest.raises(MigrationError, match="belongs to another service"):
+        await migrate(url, migrations_of(service))
+    with pytest.raises(MigrationError, match="is at revision"):
+        await require_current_schema(url, migrations_of(service))
+
+    assert head_revision(migrations_of(other)) == await current_revision(url)

@@ -369,14 +369,14 @@ async def test_a_test_works_while_the_channel_is_disabled(
 
 
 async def test_a_test_of_a_console_writes_a_line(
-    rpc: NotifyRpc, capsys: pytest.CaptureFixture[str]
+    rpc: NotifyRpc, capfd: pytest.CaptureFixture[str]
 ) -> None:
     created = await create(rpc, console=ConsoleConfig())
 
     tried = await rpc.channels.TestChannel(api.TestChannelRequest(channel_id=created.channel_id))
 
     assert ATTEMPT_OUTCOME_DELIVERED == tried.attempt.outcome
-    assert "TEST: this channel works" in capsys.readouterr().out
+    assert "TEST: this channel works" in capfd.readouterr().out
 
 
 async def test_a_channel_whose_key_was_changed_says_so_and_is_mended_by_a_new_secret(

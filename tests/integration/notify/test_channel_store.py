@@ -62,7 +62,7 @@ async def test_a_channel_is_read_as_it_was_created(
 
     assert created == await store.get(created.channel_id)
     assert config == created.config
-    assert SECRETS == await store.secrets_of(created.channel_id)
+    assert SECRETS == (await store.get_opened(created.channel_id))[1]
 
 
 async def test_secrets_are_not_readable_in_the_database(
@@ -90,7 +90,7 @@ async def test_the_secrets_of_one_channel_do_not_open_for_another(
         )
 
     with pytest.raises(SecretsUnreadableError):
-        await store.secrets_of(second.channel_id)
+        await store.get_opened(second.channel_id)
 
 
 async def test_a_name_can_be_taken_only_once_until_its_channel_is_deleted(
@@ -138,7 +138,7 @@ async def test_a_change_grows_the_version_and_the_time(
 
     assert replace(created, display_name="new", version=2, update_time=later) == changed
     assert changed == await store.get(created.channel_id)
-    assert SECRETS == await store.secrets_of(created.channel_id)
+    assert SECRETS == (await store.get_opened(created.channel_id))[1]
 
 
 async def test_what_changes_nothing_grows_no_version(store: ChannelStore) -> None:
@@ -177,18 +177,29 @@ async def test_changes_at_the_same_time_follow_one_another(store: ChannelStore) 
 async def test_a_far_side_that_asks_for_it_disables_the_channel(store: ChannelStore) -> None:
     created = await store.create("on call", WEBHOOK, SECRETS)
 
-    await store.disable(created.channel_id, "410 Gone")
+    assert await store.disable(created.channel_id, "410 Gone", version=1)
 
     channel = await store.get(created.channel_id)
     assert (False, "410 Gone", 2) == (channel.enabled, channel.disabled_reason, channel.version)
 
 
+async def test_a_channel_that_was_changed_in_the_meantime_is_not_disabled(
+    store: ChannelStore,
+) -> None:
+    created = await store.create("on call", WEBHOOK, SECRETS)
+    await store.update(created.channel_id, renamed("leads elsewhere now"))
+
+    assert not await store.disable(created.channel_id, "410 Gone", version=1)
+
+    assert (await store.get(created.channel_id)).enabled
+
+
 async def test_disabling_again_or_after_the_end_changes_nothing(store: ChannelStore) -> None:
     created = await store.create("on call", WEBHOOK, SECRETS)
-    await store.disable(created.channel_id, "410 Gone")
+    await store.disable(created.channel_id, "410 Gone", version=1)
 
-    await store.disable(created.channel_id, "other")
-    await store.disable(uuid4(), "other")
+    assert not await store.disable(created.channel_id, "other", version=2)
+    assert not await store.disable(uuid4(), "other", version=1)
 
     assert "410 Gone" == (await store.get(created.channel_id)).disabled_reason
 
@@ -222,7 +233,7 @@ async def test_a_deleted_channel_is_as_if_it_were_not_there(store: ChannelStore)
 
     for call in (
         store.get(gone),
-        store.secrets_of(gone),
+        store.get_opened(gone),
         store.delete(gone),
         store.update(gone, renamed("new")),
     ):

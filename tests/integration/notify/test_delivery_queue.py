@@ -255,7 +255,7 @@ async def test_a_page_full_of_suppressed_ones_does_not_hide_what_is_behind_it(
 async def test_what_is_pending_for_a_disabled_channel_waits(ground: Ground) -> None:
     channel_id = await ground.channel()
     await ground.raised(1)
-    await ground.channels.disable(channel_id, "410 Gone")
+    await ground.channels.disable(channel_id, "410 Gone", version=1)
 
     assert [] == await ground.queue().claim(channel_id, 8)
     assert [DeliveryState.PENDING] == await ground.states(channel_id)
@@ -263,7 +263,7 @@ async def test_what_is_pending_for_a_disabled_channel_waits(ground: Ground) -> N
 
 async def test_a_disabled_channel_gets_no_new_deliveries(ground: Ground) -> None:
     channel_id = await ground.channel()
-    await ground.channels.disable(channel_id, "410 Gone")
+    await ground.channels.disable(channel_id, "410 Gone", version=1)
     await ground.raised(1)
 
     assert [] == await ground.of(channel_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -125,6 +126,20 @@ async def test_a_final_delivery_is_put_back_in_line_due_now(
     ]
 
 
+async def test_of_many_redeliveries_at_once_one_is_made(ground: Ground) -> None:
+    channel_id = await ground.channel()
+    await ground.raised(1)
+    await settle_all(ground, channel_id, good=True)
+    [final] = await ground.of(channel_id)
+
+    ends = await asyncio.gather(
+        *(ground.deliveries.redeliver(final.delivery_id) for _ in range(6)), return_exceptions=True
+    )
+
+    assert 5 == sum(isinstance(end, FailedPreconditionError) for end in ends)
+    assert 1 == len(await ground.queue().claim(channel_id, 8))
+
+
 async def test_news_after_a_redelivered_one_wait_for_it(ground: Ground) -> None:
     channel_id = await ground.channel()
     await ground.raised(1)
@@ -159,7 +174,7 @@ async def test_nothing_is_redelivered_to_a_channel_that_is_not_there(
     await settle_all(ground, channel_id, good=True)
     [final] = await ground.of(channel_id)
     if what == "disabled":
-        await ground.channels.disable(channel_id, "410 Gone")
+        await ground.channels.disable(channel_id, "410 Gone", version=1)
     else:
         await ground.channels.delete(channel_id)
 

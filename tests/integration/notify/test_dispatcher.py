@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import defaultdict
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tocsin.common.postgres.engine import Database
 from tocsin.notify.delivery.dispatcher import Dispatcher, DispatchOptions
 from tocsin.notify.delivery.queue import DeliveryQueue
 from tocsin.notify.delivery.retry import RetrySchedule
+from tocsin.notify.domain.channel import WebhookConfig
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 from tocsin.notify.store.channels import ChannelStore
 from tocsin.notify.store.sealing import Sealing
@@ -211,6 +213,32 @@ async def test_a_far_side_that_is_gone_disables_its_channel_and_what_is_pending_
     assert [1] == sender.told(channel_id)
 
 
+async def test_a_channel_that_leads_elsewhere_by_now_is_not_disabled_by_its_former_far_side(
+    ground: Ground,
+) -> None:
+    channel_id = await ground.webhook("https://old.example.com/", "whsec_hidden")
+    await ground.raised(1)
+
+    async def move_then_gone(sent: Sent) -> Receipt:
+        if len(sender.begun) > 1:
+            return OK
+        await ground.channels.update(
+            channel_id,
+            lambda present, _: (
+                replace(present, config=WebhookConfig("https://new.example.com/")),
+                None,
+            ),
+        )
+        return GONE
+
+    sender = RecordingSender(move_then_gone)
+    async with dispatching(ground, sender):
+        await until_states(ground, channel_id, DeliveryState.DELIVERED)
+
+    assert (await ground.channels.get(channel_id)).enabled
+    assert [1, 1] == sender.told(channel_id)
+
+
 async def test_channels_are_picked_up_while_it_runs(ground: Ground) -> None:
     sender = RecordingSender()
     async with dispatching(ground, sender) as dispatcher:
@@ -218,8 +246,8 @@ async def test_channels_are_picked_up_while_it_runs(ground: Ground) -> None:
         channel_id = await ground.channel()
         await ground.raised(1)
         dispatcher.refresh()
-        await sender.until(lambda: sender.told(channel_id) == [1])
-        await ground.channels.disable(channel_id, "a test")
+        await until_states(ground, channel_id, DeliveryState.DELIVERED)
+        await ground.channels.disable(channel_id, "a test", version=1)
         await ground.rows("UPDATE deliveries SET state = 1, next_attempt_time = now()")
         dispatcher.refresh()
         await ground.rows("UPDATE channels SET enabled = true")

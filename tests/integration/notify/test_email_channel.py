@@ -115,6 +115,19 @@ async def test_all_mails_about_one_alert_make_one_thread(mailbox: Mailbox) -> No
     assert len(EventType) == len({mail["Message-ID"] for mail in mailbox.mails})
 
 
+async def test_an_alert_that_is_raised_again_by_a_restore_is_no_repetition(
+    mailbox: Mailbox,
+) -> None:
+    channel, sender = a_mailbox(mailbox.port), a_sender()
+    for notification in (a_notification(), a_notification(synthetic=True)):
+        await sender.send(notification, channel, MAIL_SECRETS)
+
+    first, again = mailbox.mails
+    assert first["Message-ID"] != again["Message-ID"]
+    assert first["Message-ID"] == again["References"]
+    assert first["Subject"] == again["Subject"]
+
+
 async def test_a_repetition_has_the_same_message_id(mailbox: Mailbox) -> None:
     notification, channel = a_notification(EventType.RESOLVED), a_mailbox(mailbox.port)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.notify_ground import Ground
+from support.notify_ground import AGAIN, Ground
+from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_ACKNOWLEDGED
 from tocsin.common.clock import SystemClock
 from tocsin.notify.delivery import statements
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
+    from support.clock import ManualClock
     from tocsin.common.postgres.engine import Database
 
 pytestmark = pytest.mark.postgres
@@ -85,3 +88,24 @@ async def test_the_queue_reads_what_is_to_be_done_and_nothing_that_is_finished(
         plan = await plan_of(notify_database, query, *arguments)
         assert index in indexes(plan)
         assert rows_looked_at(plan) < 1_000
+
+
+async def test_what_waits_behind_retries_is_not_looked_at_until_then(
+    notify_database: Database, clock: ManualClock
+) -> None:
+    ground = Ground(notify_database, clock)
+    channel_id = await ground.channel()
+    queue = ground.queue()
+    await ground.raised(*range(1, 151))
+    for number in range(1, 151):
+        await ground.changed(number, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+    claims = await queue.claim(channel_id, 150)
+    await asyncio.gather(*(queue.settle(claim, AGAIN) for claim in claims))
+    for number in range(1, 151):
+        await ground.resolved(number)
+    await ground.raised(151)
+    await ground.rows("ANALYZE deliveries")
+
+    plan = await plan_of(notify_database, statements.DUE, channel_id, clock.now(), 8)
+
+    assert 10 > rows_looked_at(plan)

@@ -6,9 +6,10 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -26,6 +27,7 @@ from support.notifications import (
     a_webhook,
 )
 from support.receiver import Answer, running_receiver
+from support.waiting import eventually
 from tocsin.common.clock import SystemClock
 from tocsin.notify.channels.webhook import WebhookSender
 from tocsin.notify.domain.channel import Secrets, WebhookConfig, rotate
@@ -319,14 +321,47 @@ async def test_a_port_where_nobody_listens_is_to_be_tried_again(unused_tcp_port:
 async def test_a_name_that_does_not_exist_is_to_be_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def unknown(*_: object, **__: object) -> object:
+    def unknown(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
     receipt = await send("http://does-not-exist.invalid/")
 
     assert AttemptOutcome.RETRY is receipt.outcome
+
+
+async def test_names_whose_servers_are_silent_delay_no_other(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = threading.Event(), list[str]()
+    real = socket.getaddrinfo
+
+    def half_dead(host: str, *given: Any, **options: Any) -> object:
+        asked.append(host)
+        if host.startswith("silent"):
+            answer.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real("127.0.0.1", *given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", half_dead)
+    sender = a_sender()
+
+    async def post(host: str) -> Receipt:
+        webhook = a_webhook(f"http://{host}:{receiver.port}/")
+        return await sender.send(a_notification(), webhook, WEBHOOK_SECRETS)
+
+    stuck = [asyncio.create_task(post(f"silent-{number % 2}.example")) for number in range(80)]
+    await eventually(lambda: len(asked) == 2)
+
+    async with asyncio.timeout(5):
+        receipt = await post("works.example")
+
+    assert AttemptOutcome.DELIVERED is receipt.outcome
+    assert {"silent-0.example", "silent-1.example", "works.example"} == set(asked)
+    assert 3 == len(asked)
+    answer.set()
+    assert {AttemptOutcome.RETRY} == {each.outcome for each in await asyncio.gather(*stuck)}
 
 
 async def test_a_tls_handshake_that_hangs_is_to_be_tried_again() -> None:
@@ -389,16 +424,15 @@ async def test_a_name_that_resolves_to_a_private_address_after_all_is_refused(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: what a name resolved to before means nothing."""
-    loop = asyncio.get_running_loop()
     answers = iter(["8.8.8.8", "127.0.0.1"])
-    real = loop.getaddrinfo
+    real = socket.getaddrinfo
 
-    async def rebinding(host: str, port: int, **options: object) -> object:
+    def rebinding(host: str, port: int, **options: Any) -> object:
         assert "rebind.example" == host
-        return await real(next(answers), port, **options)  # type: ignore[arg-type]
+        return real(next(answers), port, **options)
 
-    monkeypatch.setattr(loop, "getaddrinfo", rebinding)
-    await loop.getaddrinfo("rebind.example", receiver.port)
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    socket.getaddrinfo("rebind.example", receiver.port)
     sender = WebhookSender((), clock=SystemClock())
 
     receipt = await sender.send(

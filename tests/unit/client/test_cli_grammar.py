@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.command import Command
+from tocsin.cli.targets import check_target
 
 USAGE = 2
 tocsin = Command(timeout="0.2")
@@ -28,6 +29,8 @@ tocsin = Command(timeout="0.2")
         (["raise", "h", "k", "--observe-time", "2026-01-31T03:15:00"], "names no zone"),
         (["list", "--status", "opne"], "Did you mean open?"),
         (["list", "--limit", "0"], "'--limit'"),
+        (["raise", "h", "k", "-m", "caf\udce9"], "An argument holds bytes that are not UTF-8."),
+        (["delivery", "show", "zz"], "as `tocsin delivery list` shows them"),
         (["watch", "--after", "42"], "write EPOCH:REVISION"),
         (["watch", "--after", "018f2a6e-7c1b-7e1a-9d55-3b8f0c2d4e6f:-1x"], "EPOCH:REVISION"),
         (["watch", "--after", f"018f2a6e-7c1b-7e1a-9d55-3b8f0c2d4e6f:{2**63}"], "EPOCH:REVISION"),
@@ -84,3 +87,18 @@ def tocsin_help(*words: str) -> str:
     ended = tocsin.plain(*words)
     assert (0, "") == (ended.code, ended.err)
     return ended.out
+
+
+@pytest.mark.parametrize(
+    "target", ["web-1:7070", "[::1]:7070", "dns:///web-1:7070", "unix:/run/tocsin.sock"]
+)
+def test_a_target_is_a_host_with_a_port_or_a_name_of_grpc(target: str) -> None:
+    check_target("--target", target)
+
+
+@pytest.mark.parametrize("option", ["--target", "--notify-target"])
+@pytest.mark.parametrize("target", ["web-1", ":7070", "http://web-1:7070", "web-1:0", "::1:7070"])
+def test_what_is_no_target_is_refused_before_anything_is_asked(option: str, target: str) -> None:
+    ended = tocsin.plain("list", option, target)
+    assert (USAGE, "") == (ended.code, ended.out)
+    assert f"{option}: {target!r} is not HOST:PORT; write for example 127.0.0.1:7070\n" == ended.err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,15 +26,41 @@ if TYPE_CHECKING:
 
 def test_a_second_stack_on_one_folder_is_told_who_has_it(tmp_path: Path) -> None:
     first, second = DataFolder(tmp_path), DataFolder(tmp_path)
-    first.take("pid 42, alert on 127.0.0.1:7070")
+    first.take(f"pid {os.getpid()}, alert on 127.0.0.1:7070")
     with pytest.raises(CommandError) as refused:
         second.take("pid 43")
     assert ExitCode.NOT_STARTED == refused.value.code
-    assert "pid 42, alert on 127.0.0.1:7070" in refused.value.message
+    assert f"pid {os.getpid()}, alert on 127.0.0.1:7070" in refused.value.message
     assert "--data" in refused.value.message
     first.release()
     second.take("pid 43")
     second.release()
+
+
+def test_the_parts_of_a_stack_that_was_killed_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, next_one = DataFolder(tmp_path / "data"), DataFolder(tmp_path / "data")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    killed.take(f"pid {gone.pid}")
+    (tmp_path / "part.py").write_text(_CHILD)
+    part = Child(
+        "part",
+        "part",
+        [],
+        environment={"PYTHONPATH": str(tmp_path)},
+        log=tmp_path / "log",
+        output=subprocess.PIPE,
+        keeps=killed.lock,
+    )
+    assert part.output.readline() == b"begun\n"
+    killed.release()  # what the kernel does for the one that was killed
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: part.stop())
+    monkeypatch.setattr("tocsin.cli.stack.ground.time", clock)
+    next_one.take("pid 43")
+    assert 0 == part.exit_code()
+    next_one.release()
 
 
 def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path: Path) -> None:

@@ -87,3 +87,4 @@ def test_an_age_is_told_in_one_unit(before: timedelta, told: str) -> None:
 def test_an_exact_time_is_told_in_utc() -> None:
     here = NOW.astimezone(timezone(timedelta(hours=2)))
     assert stamp(here) == "2026-01-01 03:15:00Z"
+    assert stamp(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01 00:00:00Z"

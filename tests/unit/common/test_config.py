@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     max_rings: Annotated[int, Field(ge=1, le=9, description="How often.")] = 3
     tower: Annotated[Target, Field(description="Whom it calls.")] = "127.0.0.1:7071"
     networks: Annotated[Networks, Field(description="Allowed.", examples=["10.0.0.0/8"])] = ()
+    pauses: Annotated[tuple[float, ...], Field(description="Between rings.")] = (0.0, 2.5)
+    loud: Annotated[bool, Field(description="How.")] = True
 
 
 @pytest.fixture(autouse=True)
@@ -84,17 +86,22 @@ def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatc
         ("LISTEN", "::1:7070", "has an IPv6 address without brackets"),
         ("TOWER", "host:0", "has port 0, which cannot be called"),
         ("MAX_RINGS", "many", "must be a valid integer; write 3"),
-        ("NETWORKS", "10.0.0.0/8,10.0.0.1/8", "; write 10.0.0.0/8"),
+        (
+            "NETWORKS",
+            "10.0.0.0/8,10.0.0.1/8",
+            "has no network as its entry number 2: bits of the host are set; write 10.0.0.0/8",
+        ),
+        ("NETWORKS", "10.0.0.0/8,lan", "has no network as its entry number 2; write 10.0.0.0/8"),
     ],
 )
 def test_each_wrong_value_is_told_by_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
 ) -> None:
     monkeypatch.setenv(f"BELL_{name}", value)
-    [*lines] = problems()
+    [line] = problems()
 
-    assert f"BELL_{name}: " == lines[0][: len(name) + 7]
-    assert told in lines[0]
+    assert f"BELL_{name}: " == line[: len(name) + 7]
+    assert told in line
 
 
 @pytest.mark.parametrize(
@@ -142,4 +149,6 @@ def test_every_setting_can_be_listed_for_the_documentation() -> None:
     rows = setting_rows(Settings)
 
     assert SettingRow("BELL_LISTEN", "127.0.0.1:7070", "Where it listens.") == rows[0]
-    assert SettingRow("BELL_DATABASE_URL", "", "Its database.") == rows[1]
+    assert SettingRow("BELL_DATABASE_URL", "", "Its database.", required=True) == rows[1]
+    assert SettingRow("BELL_MAX_RINGS", "3", "How often.", bounds="1 to 9") == rows[2]
+    assert ["0,2.5", "true"] == [row.default for row in rows[-2:]]

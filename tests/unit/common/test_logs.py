@@ -59,6 +59,14 @@ def test_what_libraries_log_looks_the_same() -> None:
     assert ("alert", "warning", "is worried") == (line["service"], line["level"], line["event"])
 
 
+def test_the_fields_that_libraries_give_are_fields() -> None:
+    out = io.StringIO()
+    configure_logs("alert", stream=out)
+    logging.getLogger("some.library").warning("is worried", extra={"reason": "EPOCH_CHANGED"})
+
+    assert "EPOCH_CHANGED" == json.loads(out.getvalue())["reason"]
+
+
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_a_traceback_names_the_place_but_not_the_values(stream: type[io.StringIO]) -> None:
     out = stream()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 
 import pytest
@@ -61,3 +62,27 @@ async def test_a_caller_that_goes_away_takes_its_work_along() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     await ended.wait()
+
+
+async def test_work_that_fails_after_its_caller_went_away_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+            raise NotFoundError("none", reason="R")
+
+    caller = asyncio.create_task(answered_in_time(work()))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.wait({caller})
+    await ended.wait()
+    del caller
+    gc.collect()
+
+    assert [] == caplog.messages

@@ -17,6 +17,7 @@ KEY = base64.b64encode(b"k" * 32).decode()
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.notify.cli.configure_logs", lambda *_, **__: None)
+    monkeypatch.setattr("tocsin.notify.cli.collect_garbage_seldom", lambda: None)
     for name in list(os.environ):
         if name.startswith("TOCSIN_"):
             monkeypatch.delenv(name)
@@ -58,4 +59,4 @@ def test_every_setting_is_listed() -> None:
     run = CliRunner().invoke(cli, ["settings"])
 
     assert "TOCSIN_NOTIFY_ALERT_TARGET=127.0.0.1:7070" in run.stdout
-    assert "TOCSIN_NOTIFY_RETRY_SECONDS=0.0,5.0,30.0" in run.stdout
+    assert "TOCSIN_NOTIFY_RETRY_SECONDS=0,5,30" in run.stdout

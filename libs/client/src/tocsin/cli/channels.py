@@ -119,7 +119,9 @@ def delete(
     if session.output.json_wanted:
         session.output.document(answer)
         return
-    dead = f" {answer.dead_deliveries} deliveries are dead." if answer.dead_deliveries else ""
+    count = answer.dead_deliveries
+    are = "delivery is" if count == 1 else "deliveries are"
+    dead = f" {count} {are} dead." if count else ""
     session.output.line(f"Deleted {one_line(present.display_name)}.{dead}")
 
 

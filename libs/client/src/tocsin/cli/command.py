@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.cli.exits import ReaderGoneError
+from tocsin.cli.exits import ReaderGoneError, wrong_usage
 from tocsin.cli.failures import explain
 from tocsin.cli.output import Output
 from tocsin.cli.session import DEFAULT_ALERT_TARGET, DEFAULT_NOTIFY_TARGET, Session
+from tocsin.cli.targets import check_target
 from tocsin.client.errors import CallError
 
 _PANEL = "Connection and output"
@@ -74,9 +75,13 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
         def run(**given: Any) -> None:
             target, notify_target, timeout, json = (given.pop(name) for name, _, _ in _SHARED)
             output = Output(json_wanted=json)
+            check_target("--target", target)
+            check_target("--notify-target", notify_target)
             with Session(output, target, notify_target, timeout) as session:
                 try:
                     function(session, **given)
+                except UnicodeEncodeError as error:  # Python lets any bytes into arguments
+                    raise wrong_usage("An argument holds bytes that are not UTF-8.") from error
                 except CallError as error:
                     raise explain(error, session) from error
                 except BrokenPipeError as error:  # typer would make it an exit code 1

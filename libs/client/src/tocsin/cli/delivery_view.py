@@ -51,11 +51,11 @@ def delivery_row(delivery: Delivery, now: datetime) -> list[Cell]:
         delivery.dedup_key,
         delivery.channel_display_name,
         state_text(delivery),
-        _detail(delivery),
+        _detail(delivery, now),
     ]
 
 
-def alert_delivery_row(delivery: Delivery) -> list[Cell]:
+def alert_delivery_row(delivery: Delivery, now: datetime) -> list[Cell]:
     """Return the row of a delivery of one alert under ALERT_DELIVERY_HEADINGS."""
     settled = delivery.HasField("settle_time")
     return [
@@ -64,7 +64,7 @@ def alert_delivery_row(delivery: Delivery) -> list[Cell]:
         delivery.event_type,
         delivery.channel_display_name,
         state_text(delivery),
-        _detail(delivery),
+        _detail(delivery, now),
     ]
 
 
@@ -112,6 +112,11 @@ def _took(attempt: Attempt) -> str:
     return f"{took.total_seconds():.2f}s"
 
 
-def _detail(delivery: Delivery) -> str:
-    tries = f"{delivery.attempt_count} attempts" if delivery.attempt_count > 1 else ""
-    return ", ".join(part for part in (tries, delivery.state_reason) if part)
+def _detail(delivery: Delivery, now: datetime) -> str:
+    retried = delivery.HasField("next_attempt_time") and delivery.attempt_count
+    parts = (
+        f"{delivery.attempt_count} attempts" if delivery.attempt_count > 1 else "",
+        f"next {age(moment_of(delivery.next_attempt_time), now)}" if retried else "",
+        delivery.state_reason,
+    )
+    return ", ".join(part for part in parts if part)

@@ -47,6 +47,8 @@ def explain(error: errors.CallError, session: Session) -> CommandError:
     code = _CODES.get(type(error), ExitCode.SERVER)
     if isinstance(error, errors.UnavailableError) and not error.reason:
         return CommandError(_nobody_there(session), code)
+    if isinstance(error, errors.UnimplementedError):
+        return CommandError(_somebody_else_there(session), code)
     if error.field_violations:
         told = [f"{_written_as(v.field)}: {v.description}" for v in error.field_violations]
     else:
@@ -62,10 +64,21 @@ def _nobody_there(session: Session) -> str:
     )
 
 
+def _somebody_else_there(session: Session) -> str:
+    target, option = session.asked
+    return (
+        f"What answers at {target} does not know this call: it is another service, or another "
+        f"version of Tocsin. Say where the right one is with {option}."
+    )
+
+
 def _written_as(path: str) -> str:
     path = path.removeprefix("channel.")
     if path in _WRITTEN_AS:
         return _WRITTEN_AS[path]
     name, bracket, which = path.partition("[")
     written = _WRITTEN_AS.get(name, f"--{name.removesuffix('s').replace('_', '-')}")
-    return f"{written} {which.removesuffix(']')}" if bracket else written
+    which = which.removesuffix("]")
+    if which.isdecimal():  # the first one is number 0 in a path
+        which = f"(number {int(which) + 1})"
+    return f"{written} {which}" if bracket else written

@@ -12,7 +12,6 @@ import typer
 
 from tocsin.cli import channels, deciding, deliveries, hosts, reading, reporting, up, watching
 from tocsin.cli.exits import EXIT_CODES_HELP, CommandError, ExitCode, ReaderGoneError
-from tocsin.cli.proxies import sparing_loopback
 
 _HELP = f"""The alarm bell for backups: raise, see and settle alerts, and see who was told.
 
@@ -60,7 +59,6 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
-    os.environ.update(sparing_loopback(os.environ))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -128,4 +128,5 @@ def _tell_alert(
         out.line("Its events are older than what the log keeps.")
     if deliveries:
         out.line("")
-        out.table(ALERT_DELIVERY_HEADINGS, [alert_delivery_row(each) for each in deliveries])
+        now = session.now()
+        out.table(ALERT_DELIVERY_HEADINGS, [alert_delivery_row(each, now) for each in deliveries])

@@ -44,7 +44,7 @@ def alert_id(session: Session, given: str) -> str:
     full = _whole(given)
     if full:
         return full
-    part = _part("ALERT", given)
+    part = _part("ALERT", given, "tocsin list")
     present = session.alerts.list_alerts(page_size=_PAGE)
     past = session.alerts.list_alerts(statuses=["resolved"], page_size=_PAGE)
     for alerts in (present, past):
@@ -59,7 +59,7 @@ def delivery_id(session: Session, given: str) -> str:
     full = _whole(given)
     if full:
         return full
-    part = _part("DELIVERY", given)
+    part = _part("DELIVERY", given, "tocsin delivery list")
     deliveries = session.notify.list_deliveries(page_size=_PAGE)
     found = _ending(part, deliveries, lambda delivery: delivery.delivery_id)
     return _only(
@@ -97,12 +97,12 @@ def _whole(given: str) -> str:
         return ""
 
 
-def _part(argument: str, given: str) -> str:
+def _part(argument: str, given: str, listing: str) -> str:
     part = given.strip().lower()
     if len(part) < _LEAST or not _PART.fullmatch(part):
         raise wrong_usage(
             f"{argument}: {given!r} is no id; write it whole, or at least {_LEAST} characters of "
-            "its end or beginning, as `tocsin list` shows them."
+            f"its end or beginning, as `{listing}` shows them."
         )
     return part
 

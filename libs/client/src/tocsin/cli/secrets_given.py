@@ -24,7 +24,8 @@ def read_secret(option: str, path: str) -> str:
         raise wrong_usage(f"{option}: {path} is no text file") from None
     secret = text.strip()
     if not secret or "\n" in secret:
-        raise wrong_usage(f"{option}: {path} must hold the secret on one line, and nothing else")
+        source = "standard input" if path == "-" else path
+        raise wrong_usage(f"{option}: {source} must hold the secret on one line, and nothing else")
     return secret
 
 

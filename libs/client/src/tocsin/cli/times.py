@@ -70,7 +70,8 @@ def age(moment: datetime, now: datetime) -> str:
 
 def stamp(moment: datetime) -> str:
     """Tell a time to the second, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    plain = moment.astimezone(UTC).replace(tzinfo=None)
+    return plain.isoformat(" ", "seconds") + "Z"
 
 
 def moment_of(timestamp: Timestamp) -> datetime:

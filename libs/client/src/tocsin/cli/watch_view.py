@@ -11,12 +11,12 @@ from tocsin.cli.output import as_json
 from tocsin.cli.references import short_id
 from tocsin.cli.text import one_line
 from tocsin.cli.times import moment_of, stamp
+from tocsin.client.diff import FOUND
 
 if TYPE_CHECKING:
     from tocsin.api.alert.v1.alert_pb2 import Alert
-    from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.cli.session import Session
-    from tocsin.client.batch import StreamBatch
+    from tocsin.client.batch import StreamBatch, StreamEvent
 
 _EVENT_WIDTH = 16
 _SEVERITY_WIDTH = 8
@@ -31,7 +31,7 @@ def tell_batch(session: Session, batch: StreamBatch) -> None:
         session.output.line(stamp(moment_of(alert.raise_time)), *_parts("(is there)", alert, ""))
     for each in batch.events:
         mark = [Text("(found by comparison)", style="dim")] if each.synthetic else []
-        session.output.line(*_event_parts(each.event), *mark)
+        session.output.line(*_event_parts(each), *mark)
 
 
 def _print_json(session: Session, batch: StreamBatch) -> None:
@@ -43,10 +43,13 @@ def _print_json(session: Session, batch: StreamBatch) -> None:
     out.json_line({"position": as_json(batch.position), "caught_up": batch.caught_up})
 
 
-def _event_parts(event: AlertEvent) -> list[str | Text]:
+def _event_parts(each: StreamEvent) -> list[str | Text]:
+    event = each.event
     by = f" by {event.on_behalf_of or event.actor}" if event.note else ""
     note = event_note(event)
     told = f"{note}{by}" if note else ""
+    if event.note == FOUND:  # the mark says it shorter
+        told = event.alert.message
     return [stamp(moment_of(event.occur_time)), *_parts(event_type(event), event.alert, told)]
 
 

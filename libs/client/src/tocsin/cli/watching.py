@@ -5,7 +5,6 @@ import logging
 from typing import Annotated
 from uuid import UUID
 
-import grpc.aio
 import typer
 
 from tocsin.api.alert.v1.alert_pb2 import Severity
@@ -18,6 +17,7 @@ from tocsin.cli.session import Session
 from tocsin.cli.watch_view import tell_batch
 from tocsin.client.options import OnFirst, SubscriptionOptions
 from tocsin.client.subscription import EventSubscription
+from tocsin.common.rpc.channel import open_channel
 
 
 def add_to(app: typer.Typer) -> None:
@@ -93,7 +93,7 @@ async def _follow(session: Session, wanted: SubscriptionOptions) -> None:
 
     wanted["on_state"] = tell_state
     async with (
-        grpc.aio.insecure_channel(target) as channel,
+        open_channel(target) as channel,
         EventSubscription(channel, **wanted) as events,
     ):
         try:

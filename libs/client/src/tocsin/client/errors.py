@@ -204,6 +204,18 @@ def from_rpc_error(error: grpc.RpcError) -> CallError:
     return of_code(error.code(), error.details() or "", _details_of(error))
 
 
+def told(error: CallError, **more: float) -> dict[str, object]:
+    """Return what a log keeps of an error, as fields for `extra`."""
+    metadata = dict(error.metadata)
+    return {
+        "code": error.code.name,
+        "reason": error.reason,
+        "error": error.message,
+        **({"metadata": metadata} if metadata else {}),
+        **more,
+    }
+
+
 def of_code(code: grpc.StatusCode, message: str, details: ErrorDetails | None = None) -> CallError:
     """Return the typed error of a status code."""
     return _CLASSES.get(code, UnknownError)(message, details)

@@ -25,6 +25,7 @@ from tocsin.client.errors import (
     PermissionDeniedError,
     UnauthenticatedError,
     UnimplementedError,
+    told,
 )
 from tocsin.client.options import OnFirst, SubscriptionOptions, begins_with_snapshot
 from tocsin.client.retry import RetryPolicy
@@ -269,12 +270,13 @@ class EventSubscription:
             self._final = error
             raise error
         if error.reason in _VOID and not self._compare_next:
-            _log.warning("The event log cannot be resumed, comparing with a snapshot: %s", error)
+            _log.warning("The position is void, taking a snapshot: %s", error, extra=told(error))
             self._compare_next = True
             return
         self._failures += 1
         seconds = self._retry.wait_after(self._failures, error)
-        _log.warning("The event stream is lost, opening it again in %.1f s: %s", seconds, error)
+        fields = told(error, retry_in_s=round(seconds, 3))
+        _log.warning("The event stream is lost, back in %.1f s: %s", seconds, error, extra=fields)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()

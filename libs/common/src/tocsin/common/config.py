@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import database_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,17 +70,25 @@ def load_settings(cls: type[Settings]) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One setting as a document lists it. `default` is '' when it must be set."""
+    """One setting as a document lists it. `default` is '' when there is none."""
 
     name: str
     default: str
     description: str
+    bounds: str = ""
+    required: bool = False
 
 
 def setting_rows(cls: type[ServiceSettings]) -> list[SettingRow]:
     """Return every setting of a service, in the order of its fields."""
     return [
-        SettingRow(variable(cls, name), _shown_default(field), field.description or "")
+        SettingRow(
+            variable(cls, name),
+            _shown_default(field),
+            field.description or "",
+            _bounds(field),
+            field.is_required(),
+        )
         for name, field in cls.model_fields.items()
     ]
 
@@ -95,15 +103,36 @@ def _shown_default(field: FieldInfo) -> str:
         return ""
     default = field.get_default(call_default_factory=True)
     if isinstance(default, tuple | list):
-        return ",".join(map(str, default))
-    return "" if default is None else str(default)
+        return ",".join(map(_written, default))
+    return "" if default is None else _written(default)
+
+
+def _bounds(field: FieldInfo) -> str:
+    """Tell the bounds of a number: `0 to 300`, `over 0, to 3650`."""
+    limits = {
+        sign: _written(getattr(bound, sign))
+        for bound in field.metadata
+        for sign in ("ge", "gt", "le")
+        if hasattr(bound, sign)
+    }
+    least = limits.get("ge") or (f"over {limits['gt']}," if "gt" in limits else "")
+    return f"{least} to {limits['le']}".strip() if "le" in limits else ""
+
+
+def _written(value: object) -> str:
+    """Return a value as one writes it into the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _problem(cls: type[ServiceSettings], error: ErrorDetails) -> str:
     if not error["loc"]:  # of several settings together: the sentence names them itself
         return str(error.get("ctx", {}).get("error", error["msg"]))
     field = str(error["loc"][0])
-    return f"{variable(cls, field)}: {_wrong(error)}{_hint(cls.model_fields.get(field))}"
+    wrong = _wrong(error)
+    hint = "" if "; write " in wrong else _hint(cls.model_fields.get(field))
+    return f"{variable(cls, field)}: {wrong}{hint}"
 
 
 def _wrong(error: ErrorDetails) -> str:
@@ -161,10 +190,17 @@ def _database_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    networks = list[IPv4Network | IPv6Network]()
+    for number, part in enumerate(filter(None, map(str.strip, value.split(","))), 1):
+        try:
+            networks.append(ip_network(part))
+        except ValueError as error:
+            why = ": bits of the host are set" if "host bits" in str(error) else ""
+            raise ValueError(f"has no network as its entry number {number}{why}") from None
+    return networks
 
 
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
@@ -176,5 +212,5 @@ Target = Annotated[str, AfterValidator(_target)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 """A PostgreSQL URL. Secret, as it holds a password: read it by `.get_secret_value()`."""
 
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 """CIDRs, with commas between them."""

@@ -35,7 +35,8 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     output = logging.StreamHandler(out)
     output.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            # Libraries give their fields by the standard library's `extra`.
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_rendering(for_people=out.isatty()),
@@ -45,6 +46,8 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers = [output]
     root.setLevel(level)
+    # It tells at each migration what it is made of.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 def _naming(service: str) -> Processor:

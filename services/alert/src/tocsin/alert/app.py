@@ -28,11 +28,9 @@ from tocsin.api.alert.v1.backup_service_pb2_grpc import add_BackupServiceService
 from tocsin.common.clock import SystemClock
 from tocsin.common.lifecycle import BackgroundLoop
 from tocsin.common.postgres.engine import Database
-from tocsin.common.postgres.failures import told_plainly
 from tocsin.common.postgres.listener import Listener
-from tocsin.common.postgres.migrator import migrate
-from tocsin.common.postgres.reachable import is_reachable, wait_until_reachable
-from tocsin.common.postgres.revisions import require_current_schema
+from tocsin.common.postgres.preparation import prepare
+from tocsin.common.postgres.reachable import is_reachable
 from tocsin.common.rpc.probes import Probes
 from tocsin.common.rpc.server import RpcServer
 
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
     from tocsin.common.lifecycle import Lifecycle
 
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+# Connections that no call can take, however many hang: for the ledger and what runs beside it.
+WRITERS = 4
 NEEDS = {ALERT_SERVICE: ("database", "tail", "ledger"), BACKUP_SERVICE: ("database",)}
 
 _log = structlog.get_logger(__name__)
@@ -60,14 +60,13 @@ class AlertApp:
         self._url = settings.database_url.get_secret_value()
         self._running: AsyncExitStack | None = None
 
-        self._database = Database(
-            self._url, application_name="tocsin-alert", pool_size=settings.database_connections
-        )
+        readers = settings.database_connections - WRITERS
+        self._database = Database(self._url, application_name="tocsin-alert", pool_size=WRITERS)
+        self._reading = Database(self._url, application_name="tocsin-alert", pool_size=readers)
         self._broadcast = Broadcast()
         self._tail = Tail(self._database, self._broadcast)
-        self._wakeup = Wakeup(
-            self._database, pause=timedelta(milliseconds=settings.notify_pause_ms)
-        )
+        pause = timedelta(milliseconds=settings.notify_pause_ms)
+        self._wakeup = Wakeup(self._database, pause=pause)
         self._ledger = Ledger(
             self._database,
             encode_event=encode_event,
@@ -76,7 +75,7 @@ class AlertApp:
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
-        self._watch = Watch(self._database, self._broadcast, encode_alert=encode_alert)
+        self._watch = Watch(self._reading, self._broadcast, encode_alert=encode_alert)
 
     async def start(self) -> None:
         """Serve. What has begun is stopped again when the rest fails.
@@ -86,8 +85,15 @@ class AlertApp:
         if self._running is not None:
             return
         async with AsyncExitStack() as running:
-            await self._prepare_database()
+            await prepare(
+                self._url,
+                MIGRATIONS,
+                patience=self._settings.database_wait,
+                migrate_first=self._settings.migrate_on_start,
+            )
             running.push_async_callback(self._database.close)
+            running.push_async_callback(self._reading.close)
+            self._watch.open()
             for part in self._background():
                 await part.start()
                 running.push_async_callback(part.stop)
@@ -102,14 +108,6 @@ class AlertApp:
             self._watch.drain()
             await running.aclose()
             _log.info("stopped")
-
-    async def _prepare_database(self) -> None:
-        await wait_until_reachable(self._url, self._settings.database_wait)
-        with told_plainly():
-            if self._settings.migrate_on_start:
-                await migrate(self._url, MIGRATIONS)
-            else:
-                await require_current_schema(self._url, MIGRATIONS)
 
     def _background(self) -> list[Lifecycle]:
         database, ledger, clock = self._database, self._ledger, self._clock
@@ -129,8 +127,8 @@ class AlertApp:
     async def _serve(self, running: AsyncExitStack) -> None:
         limit = self._settings.max_message_bytes
         rpc = RpcServer(self._settings.listen, needs=NEEDS, max_message_bytes=limit)
-        alerts = AlertService(self._ledger, Reads(self._database), self._watch, self._clock)
-        hosts = BackupService(Registry(self._database, self._clock))
+        alerts = AlertService(self._ledger, Reads(self._reading), self._watch, self._clock)
+        hosts = BackupService(Registry(self._reading, self._clock))
         add_AlertServiceServicer_to_server(alerts, rpc.server)
         add_BackupServiceServicer_to_server(hosts, rpc.server)
         self.port = await rpc.start()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -13,33 +11,31 @@ import typer
 from tocsin.alert.app import MIGRATIONS, AlertApp
 from tocsin.alert.config import AlertSettings
 from tocsin.alert.eventlog import identity, log
-from tocsin.common.config import ConfigError, load_settings, setting_rows
-from tocsin.common.errors import TocsinError
+from tocsin.common.commandline import collect_garbage_seldom, problems_told
+from tocsin.common.config import load_settings, setting_rows
 from tocsin.common.ids import uuid7
 from tocsin.common.lifecycle import run_until_signal
 from tocsin.common.logs import configure_logs
 from tocsin.common.postgres.engine import Database
-from tocsin.common.postgres.failures import told_plainly
-from tocsin.common.postgres.migrator import migrate
-from tocsin.common.postgres.reachable import UnreachableError, wait_until_reachable
-from tocsin.common.postgres.revisions import MigrationError
-from tocsin.common.rpc.server import ListenError
+from tocsin.common.postgres.preparation import prepare
+from tocsin.common.postgres.reachable import wait_until_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
 T = TypeVar("T")
 
-FAILED = 1
-BAD_SETTINGS = 2
+PROGRAM = "tocsin-alert"
 
 cli = typer.Typer(
-    name="tocsin-alert",
+    name=PROGRAM,
     help="Decides what is wrong with your backups, and remembers it. Configured by the "
     "environment: see `tocsin-alert settings`.",
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 epoch = typer.Typer(help="The epoch: which event log this is.", no_args_is_help=True)
 cli.add_typer(epoch, name="epoch")
@@ -47,12 +43,12 @@ cli.add_typer(epoch, name="epoch")
 
 def main() -> None:
     """Run the command."""
-    cli(prog_name="tocsin-alert")
+    cli(prog_name=PROGRAM)
 
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"tocsin-alert {version('tocsin-alert')}")
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 
 
@@ -72,17 +68,21 @@ def root(
 
 @cli.command()
 def serve() -> None:
-    """Serve until SIGTERM or SIGINT; then finish what was taken on, and exit."""
-    with _problems_told():
+    """Serve until SIGTERM or SIGINT.
+
+    Then finish what was taken on, and exit.
+    """
+    with problems_told(PROGRAM):
         settings = load_settings(AlertSettings)
-        configure_logs("tocsin-alert", level=settings.log_level)
+        configure_logs(PROGRAM, level=settings.log_level)
+        collect_garbage_seldom()
         asyncio.run(run_until_signal(AlertApp(settings)))
 
 
 @cli.command("migrate")
 def migrate_database() -> None:
     """Bring the schema of the database up to date, and exit."""
-    with _problems_told():
+    with problems_told(PROGRAM):
         asyncio.run(_migrate(load_settings(AlertSettings)))
     typer.echo("The schema is up to date.")
 
@@ -97,49 +97,28 @@ def show_settings() -> None:
 @epoch.command("show")
 def show_epoch() -> None:
     """Show the epoch and what the log holds."""
-    with _problems_told():
+    with problems_told(PROGRAM):
         bounds = asyncio.run(_with_database(_bounds))
     typer.echo(f"epoch {bounds.epoch}\noldest revision {bounds.oldest}\nhead {bounds.head}")
 
 
 @epoch.command("renew")
 def renew_epoch() -> None:
-    """Give the log a new epoch, so that every subscriber takes a snapshot.
+    """Give the log a new epoch.
+
+    Every subscriber then takes a snapshot.
 
     For a database that was restored by copying its files, which nothing else can tell from the
     former one. After any other restore the service finds out by itself.
     """
-    with _problems_told():
+    with problems_told(PROGRAM):
         renewed = asyncio.run(_with_database(_renew))
     typer.echo(f"epoch {renewed}")
 
 
-@contextmanager
-def _problems_told() -> Iterator[None]:
-    """Tell what is wrong in plain lines on stderr, and exit: 2 for settings, 1 for the rest."""
-    try:
-        yield
-    except ConfigError as error:
-        _tell(*error.problems)
-        raise typer.Exit(BAD_SETTINGS) from None
-    except (UnreachableError, MigrationError, ListenError) as error:
-        _tell(str(error))
-        raise typer.Exit(FAILED) from None
-    except TocsinError as error:
-        _tell(error.message)
-        raise typer.Exit(FAILED) from None
-
-
-def _tell(*problems: str) -> None:
-    for problem in problems:
-        sys.stderr.write(f"tocsin-alert: {problem}\n")
-
-
 async def _migrate(settings: AlertSettings) -> None:
     url = settings.database_url.get_secret_value()
-    await wait_until_reachable(url, settings.database_wait)
-    with told_plainly():
-        await migrate(url, MIGRATIONS)
+    await prepare(url, MIGRATIONS, patience=settings.database_wait)
 
 
 async def _with_database(ask: Callable[[Database], Awaitable[T]]) -> T:

@@ -22,14 +22,16 @@ class AlertSettings(ServiceSettings):
     )
     database_url: DatabaseUrl = Field(
         description="The PostgreSQL database of this service. It needs a direct connection: "
-        "a pooler in transaction mode forgets LISTEN.",
+        "a pooler in transaction mode forgets LISTEN. Options such as ?sslmode=verify-full may "
+        "follow; they mean what they mean to libpq.",
         examples=["postgresql://tocsin:password@127.0.0.1:5432/tocsin_alert"],
     )
     database_connections: int = Field(
         default=10,
         ge=8,
         le=200,
-        description="Connections to the database at most, 8 to 200; one more listens.",
+        description="Connections to the database at most, 8 to 200: four for what is written, "
+        "the rest for what is read. One more listens.",
     )
     database_wait_seconds: float = Field(
         default=10,

@@ -14,16 +14,15 @@ from tocsin.api.notify.v1.channel_service_pb2_grpc import add_ChannelServiceServ
 from tocsin.api.notify.v1.delivery_service_pb2_grpc import add_DeliveryServiceServicer_to_server
 from tocsin.common.clock import SystemClock
 from tocsin.common.postgres.engine import Database
-from tocsin.common.postgres.failures import told_plainly
-from tocsin.common.postgres.migrator import migrate
-from tocsin.common.postgres.reachable import is_reachable, wait_until_reachable
-from tocsin.common.postgres.revisions import require_current_schema
+from tocsin.common.postgres.preparation import prepare
+from tocsin.common.postgres.reachable import is_reachable
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.probes import Probes
 from tocsin.common.rpc.server import RpcServer
 from tocsin.notify.channels.registry import Senders
 from tocsin.notify.delivery.dispatcher import Dispatcher, DispatchOptions
 from tocsin.notify.delivery.queue import DeliveryQueue
+from tocsin.notify.delivery.retention import Retention
 from tocsin.notify.follower.follower import Follower
 from tocsin.notify.rpc.channel_service import ChannelService
 from tocsin.notify.rpc.delivery_service import DeliveryService
@@ -84,6 +83,7 @@ class NotifyApp:
             clock=self._clock,
             options=DispatchOptions(settings.lease, settings.channel_concurrency, settings.drain),
         )
+        self._retention = Retention(self._database, clock=self._clock, keep=settings.retention)
         self._alert = open_channel(settings.alert_target)
         self._follower = Follower(
             self._database, self._alert, clock=self._clock, on_commit=self._dispatcher.wake
@@ -100,9 +100,14 @@ class NotifyApp:
             running.push_async_callback(self._database.close)
             running.push_async_callback(self._alert.close)
             running.push_async_callback(self._senders.close)
-            await self._prepare_database()
+            await prepare(
+                self._url,
+                MIGRATIONS,
+                patience=self._settings.database_wait,
+                migrate_first=self._settings.migrate_on_start,
+            )
             await self._serve(running)
-            for part in (self._dispatcher, self._follower):
+            for part in (self._retention, self._dispatcher, self._follower):
                 await part.start()
                 running.push_async_callback(part.stop)
             self._running = running.pop_all()
@@ -114,14 +119,6 @@ class NotifyApp:
         if running is not None:
             await running.aclose()
             _log.info("stopped")
-
-    async def _prepare_database(self) -> None:
-        await wait_until_reachable(self._url, self._settings.database_wait)
-        with told_plainly():
-            if self._settings.migrate_on_start:
-                await migrate(self._url, MIGRATIONS)
-            else:
-                await require_current_schema(self._url, MIGRATIONS)
 
     async def _serve(self, running: AsyncExitStack) -> None:
         settings, clock, refresh = self._settings, self._clock, self._dispatcher.refresh

@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
-from tocsin.common.commandline import problems_told
+from tocsin.common.commandline import collect_garbage_seldom, problems_told
 from tocsin.common.config import load_settings, setting_rows
 from tocsin.common.lifecycle import run_until_signal
 from tocsin.common.logs import configure_logs
-from tocsin.common.postgres.failures import told_plainly
-from tocsin.common.postgres.migrator import migrate
-from tocsin.common.postgres.reachable import wait_until_reachable
+from tocsin.common.postgres.preparation import prepare
 from tocsin.notify.app import MIGRATIONS, NotifyApp
 from tocsin.notify.config import KEY_BYTES, DatabaseSettings, NotifySettings
 
@@ -27,7 +25,9 @@ cli = typer.Typer(
     help="Makes sure that the right people hear of it. Configured by the environment: see "
     "`tocsin-notify settings`.",
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -58,10 +58,14 @@ def root(
 
 @cli.command()
 def serve() -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is being sent, and exit."""
+    """Serve until SIGTERM or SIGINT.
+
+    Then finish what is being sent, and exit.
+    """
     with problems_told(PROGRAM):
         settings = load_settings(NotifySettings)
         configure_logs(PROGRAM, level=settings.log_level)
+        collect_garbage_seldom()
         asyncio.run(_serve(settings))
 
 
@@ -95,6 +99,4 @@ async def _serve(settings: NotifySettings) -> None:
 
 async def _migrate(settings: DatabaseSettings) -> None:
     url = settings.database_url.get_secret_value()
-    await wait_until_reachable(url, settings.database_wait)
-    with told_plainly():
-        await migrate(url, MIGRATIONS)
+    await prepare(url, MIGRATIONS, patience=settings.database_wait)

@@ -117,7 +117,7 @@ class NotifySettings(DatabaseSettings):
     secret_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None,
         description="The key that seals the channels' secrets: 32 bytes in base64. Set this or "
-        "SECRET_KEY_FILE.",
+        "TOCSIN_NOTIFY_SECRET_KEY_FILE.",
     )
     secret_key_file: Annotated[Path, AfterValidator(_key_file)] | None = Field(
         default=None,
@@ -156,6 +156,13 @@ class NotifySettings(DatabaseSettings):
         description="What calls and deliveries under way are given to finish when the service "
         "stops.",
     )
+    retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="How many days to keep events, deliveries and attempts, at least. Those of an "
+        "alert go together, when it is resolved and all of it was told or given up so long ago.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
         description="The least level that is logged: DEBUG, INFO, WARNING or ERROR.",
@@ -188,6 +195,10 @@ class NotifySettings(DatabaseSettings):
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(days=self.retention_days)
 
     @property
     def retry_schedule(self) -> RetrySchedule:

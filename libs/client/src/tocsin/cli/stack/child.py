@@ -18,7 +18,8 @@ _LAST_WORDS = 12
 class Child:
     """A Python module running as a process that ends when we end, however we end.
 
-    Its standard error goes to `log`. So does its standard output, unless `output` is given.
+    Its standard error goes to `log`. So does its standard output, unless `output` is given. It
+    keeps the descriptors in `keeps` open as long as it runs.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Child:
         environment: Mapping[str, str],
         log: Path,
         output: BinaryIO | int | None = None,
+        keeps: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = log
@@ -42,6 +44,7 @@ class Child:
                 stdout=sink if output is None else output,
                 stderr=sink,
                 env=dict(environment),
+                pass_fds=keeps,
                 start_new_session=True,  # Ctrl-C reaches us only: we stop them in order
             )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import re
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from tocsin.cli.exits import CommandError, ExitCode
@@ -17,6 +19,8 @@ _LOCK = "stack.lock"
 _KEY_FILE = "notify-secret-key"
 _KEY_BYTES = 32
 _CHANNEL_MARK = "console-channel-made"
+_PARTS_STOP_SECONDS = 20.0  # more than a part is given to stop when its stack has gone
+_POLL_SECONDS = 0.05
 
 
 class DataFolder:
@@ -27,9 +31,11 @@ class DataFolder:
         self._lock: int | None = None
 
     def take(self, description: str) -> None:
-        """Make the folder and lock it until `release` or the end of this process.
+        """Make the folder and lock it until `release` or the end of all who hold it.
 
-        Raises CommandError that tells the holder's description when another stack has it.
+        `description` begins with `pid N`. A stack that was killed leaves parts that stop by
+        themselves: they are waited for. Raises CommandError that tells the holder's description
+        when another stack has it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -40,15 +46,19 @@ class DataFolder:
                 "Name another one with --data.",
                 ExitCode.NOT_STARTED,
             ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(lock, 1024).decode(errors="replace").strip()
-            os.close(lock)
-            raise CommandError(_already_running(self.path, holder), ExitCode.NOT_STARTED) from None
+        if not _locked(lock):
+            holder = os.pread(lock, 1024, 0).decode(errors="replace").strip()
+            if _runs(holder) or not _locked_in_time(lock):
+                os.close(lock)
+                raise CommandError(_already_running(self.path, holder), ExitCode.NOT_STARTED)
         os.truncate(lock, 0)
         os.write(lock, description.encode())
         self._lock = lock
+
+    @property
+    def lock(self) -> tuple[int, ...]:
+        """The descriptor of the lock, for the parts: they hold it as long as they run."""
+        return () if self._lock is None else (self._lock,)
 
     def release(self) -> None:
         """Let another stack have the folder."""
@@ -85,6 +95,35 @@ class DataFolder:
     def mark_console_channel_made(self) -> None:
         """Remember that a console channel was made or found."""
         (self.path / _CHANNEL_MARK).touch()
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _locked_in_time(lock: int) -> bool:
+    deadline = time.monotonic() + _PARTS_STOP_SECONDS
+    while not _locked(lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _runs(holder: str) -> bool:
+    """Whether the process that the description names is there."""
+    named = re.match(r"pid (\d+)", holder)
+    try:
+        os.kill(int(named[1]), 0) if named else None
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
 
 
 def _already_running(path: Path, holder: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tocsin.common.rpc.channel import open_sync_channel
+
 _ASK_SECONDS = 2.0
-_STRAIGHT = (("grpc.enable_http_proxy", 0),)
 
 
 def is_serving(target: str) -> bool:
     """Ask once whether the server at a target answers and calls itself SERVING."""
-    with grpc.insecure_channel(target, options=_STRAIGHT) as channel:
+    with open_sync_channel(target) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=_ASK_SECONDS

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from tocsin.cli.exits import CommandError, ExitCode
-from tocsin.cli.proxies import sparing_loopback
 from tocsin.cli.stack.child import Child
 from tocsin.cli.stack.databases import DatabaseUrls, read_announcement
 from tocsin.cli.stack.ground import DataFolder
@@ -128,6 +127,7 @@ class Stack:
             environment=self.settings.environment,
             log=self.folder.log("postgres"),
             output=subprocess.PIPE,
+            keeps=self.folder.lock,
         )
         self._children.append(keeper)
         ready, _, _ = select.select([keeper.output], [], [], _DATABASE_SECONDS)
@@ -175,9 +175,10 @@ class Stack:
             name,
             module,
             ["serve"],
-            environment={**sparing_loopback(self.settings.environment), **environment},
+            environment={**self.settings.environment, **environment},
             log=self.folder.log(name.removeprefix("tocsin-")),
             output=_our_output() if shows else None,
+            keeps=self.folder.lock,
         )
         self._children.append(child)
         return child

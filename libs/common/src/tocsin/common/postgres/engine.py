@@ -10,28 +10,27 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tocsin.common.postgres.connecting import connect, database_url
 from tocsin.common.postgres.failures import told_plainly
+from tocsin.common.postgres.patience import ANSWER_WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy.engine import URL
-
 # A connection is lent, or told to be unavailable, within this time: waiting for a free one,
 # asking whether it lives, and connecting anew all together.
-_LEND_SECONDS = 1.8
+_LEND_SECONDS = ANSWER_WITHIN.total_seconds()
 _CONNECT_SECONDS = 1.5
 # One that has rested longer than this may have died without a word and is asked first.
 _TRUSTED_SECONDS = 1.0
 _ASK_SECONDS = 0.5
-_RESET_SECONDS = 1.0
+_REST_SECONDS = 1.0
 _LAST_USE = "last_use"
 
 _BROKEN = (
@@ -42,20 +41,22 @@ _BROKEN = (
 )
 
 
-def database_url(text: str) -> URL:
-    """Read a PostgreSQL URL, `postgresql://user:password@host:port/name`.
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """A connection that can be used again after a block on it was broken off anywhere."""
 
-    Raises ValueError, without repeating the password, when it is none.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("is not a URL; write postgresql://user:password@host:port/name") from None
-    if url.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ValueError("must begin with postgresql://")
-    if not url.database:
-        raise ValueError("names no database; write postgresql://user:password@host:port/name")
-    return url.set(drivername="postgresql+asyncpg")
+    async def come_to_rest(self) -> None:
+        """End the transaction that is open, if one is, for the server and for asyncpg.
+
+        A cancelled BEGIN may have begun all the same, and asyncpg would take the next
+        transaction for a nested one, which never commits. `reset` would do, but complains of
+        the caller in the log.
+        """
+        if not self.is_in_transaction():
+            # The statement that was cancelled has ended once another one is answered.
+            await self.execute("SELECT 1")
+        if self.is_in_transaction():
+            await self.execute("ROLLBACK")
+        self._top_xact = None
 
 
 class Database:
@@ -74,17 +75,20 @@ class Database:
             max_overflow=0,
             pool_timeout=_LEND_SECONDS,
             pool_use_lifo=True,  # the one used last needs no asking
-            connect_args={
-                "timeout": _CONNECT_SECONDS,
-                "command_timeout": 30,
-                "server_settings": {
+            async_creator=partial(
+                connect,
+                self.url,
+                connection_class=_Connection,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=30,
+                server_settings={
                     "application_name": application_name,
                     "timezone": "UTC",
                     "idle_in_transaction_session_timeout": "30000",
                     # A plan kept from when a table was small scans all of it once it is not.
                     "plan_cache_mode": "force_custom_plan",
                 },
-            },
+            ),
         )
 
     @asynccontextmanager
@@ -109,7 +113,7 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+    async def _lent(self) -> AsyncIterator[tuple[AsyncConnection, _Connection]]:
         """Lend a connection that lives, and take it back at rest or not at all."""
         with told_plainly():
             async with AsyncExitStack() as stack:
@@ -132,7 +136,7 @@ class Database:
         await self._engine.dispose()
 
 
-async def _living(wrapper: AsyncConnection) -> asyncpg.Connection:
+async def _living(wrapper: AsyncConnection) -> _Connection:
     """Return the asyncpg connection under a pooled one, a new one if that is dead."""
     connection = await _driver_connection(wrapper)
     if not await _lives(wrapper, connection):
@@ -142,11 +146,11 @@ async def _living(wrapper: AsyncConnection) -> asyncpg.Connection:
     return connection
 
 
-async def _driver_connection(wrapper: AsyncConnection) -> asyncpg.Connection:
-    return (await wrapper.get_raw_connection()).driver_connection
+async def _driver_connection(wrapper: AsyncConnection) -> _Connection:
+    return cast("_Connection", (await wrapper.get_raw_connection()).driver_connection)
 
 
-async def _lives(wrapper: AsyncConnection, connection: asyncpg.Connection) -> bool:
+async def _lives(wrapper: AsyncConnection, connection: _Connection) -> bool:
     if connection.is_closed():
         return False
     rested = time.monotonic() - wrapper.info.get(_LAST_USE, time.monotonic())
@@ -159,14 +163,13 @@ async def _lives(wrapper: AsyncConnection, connection: asyncpg.Connection) -> bo
     return True
 
 
-async def _bring_to_rest(connection: asyncpg.Connection) -> None:
-    """Roll back whatever a block that was broken off left behind.
-
-    A cancelled BEGIN may have begun all the same, and asyncpg would then take the next
-    transaction for a nested one, which never commits.
-    """
+async def _bring_to_rest(connection: _Connection) -> None:
+    """Roll back whatever a block that was broken off left behind."""
+    if connection.is_closed():
+        return
     try:
-        await connection.reset(timeout=_RESET_SECONDS)
+        async with asyncio.timeout(_REST_SECONDS):
+            await connection.come_to_rest()
     except _BROKEN:
         connection.terminate()
     except BaseException:

@@ -6,16 +6,17 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from tocsin.common.backoff import Backoff
 from tocsin.common.lifecycle import BackgroundLoop
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import connect, database_url
 from tocsin.common.postgres.failures import told_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import asyncpg
 
 _log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Listener:
     """
 
     def __init__(self, url: str, channel: str, on_notify: Callable[[str], None]) -> None:
-        self._url = database_url(url).set(drivername="postgresql")
+        self._url = database_url(url)
         self._channel = channel
         self._on_notify = on_notify
         self._loop = BackgroundLoop(
@@ -52,8 +53,8 @@ class Listener:
     async def _listen_once(self) -> timedelta:
         """Listen until the connection is lost."""
         with told_plainly():
-            connection = await asyncpg.connect(
-                self._url.render_as_string(hide_password=False),
+            connection = await connect(
+                self._url,
                 timeout=_CONNECT_SECONDS,
                 server_settings={"application_name": f"tocsin listen {self._channel}"},
             )

@@ -25,17 +25,17 @@ async def answered_in_time(work: Coroutine[None, None, T], within: timedelta = A
     at once.
     """
     task = asyncio.ensure_future(work)
+    task.add_done_callback(_ignore)
     try:
         await asyncio.wait({task}, timeout=within.total_seconds())
     finally:
         task.cancel()
     if task.done():
         return task.result()
-    task.add_done_callback(_ignore)
     raise unavailable()
 
 
 def _ignore(task: asyncio.Task[T]) -> None:
-    """Take note of how abandoned work ended, so that asyncio does not complain of it."""
+    """Take note of how the work ended, so that asyncio does not complain when nobody asks."""
     if not task.cancelled():
         task.exception()

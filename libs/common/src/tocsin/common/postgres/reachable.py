@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from tocsin.common.errors import TocsinError
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import connect, database_url
 from tocsin.common.postgres.failures import sqlstate_of
 from tocsin.common.postgres.patience import answered_in_time
 
@@ -40,7 +40,7 @@ async def wait_until_reachable(url: str, patience: timedelta) -> None:
     Raises UnreachableError when it does not within `patience`, or at once when waiting would not
     help.
     """
-    place = database_url(url).set(drivername="postgresql")
+    place = database_url(url)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
     while True:
@@ -53,7 +53,7 @@ async def wait_until_reachable(url: str, patience: timedelta) -> None:
             if loop.time() + _PAUSE_SECONDS > deadline:
                 raise UnreachableError(
                     f"{_named(place)} does not answer ({_short(error)}) "
-                    f"after {patience.total_seconds():g} s."
+                    f"after {patience.total_seconds():.3g} s."
                 ) from None
         await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -68,8 +68,7 @@ async def is_reachable(database: Database) -> bool:
 
 
 async def _connect(place: URL) -> None:
-    dsn = place.render_as_string(hide_password=False)
-    connection = await asyncpg.connect(dsn, timeout=_TRY_SECONDS)
+    connection = await connect(place, timeout=_TRY_SECONDS)
     await connection.close(timeout=_TRY_SECONDS)
 
 

@@ -1,7 +1,8 @@
 """Revisions of the schema: which one a database is at, and which one the code needs.
 
-Migrations lie in `versions/`, one file each, named by its revision: four digits that grow, then
-what it does, such as `0002_repositories.py`.
+Migrations lie in `versions/`, one file each, named by its revision and what it does, such as
+`alert0002_repositories.py`. A revision is the service, so that the database of another one is not
+taken for one's own, and four digits that grow.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import connect, database_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +25,7 @@ class MigrationError(Exception):
 
 async def current_revision(url: str) -> str | None:
     """Return the revision that a database is at; None when it was never migrated."""
-    plain = database_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(plain, timeout=_CONNECT_SECONDS)
+    connection = await connect(database_url(url), timeout=_CONNECT_SECONDS)
     try:
         revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
@@ -47,5 +47,5 @@ async def require_current_schema(url: str, scripts: Path) -> None:
 
 def head_revision(scripts: Path) -> str | None:
     """Return the newest revision in `scripts`; None when there is none."""
-    files = (scripts / "versions").glob("[0-9]*.py")
+    files = (scripts / "versions").glob("*[0-9]*.py")
     return max((file.stem.split("_")[0] for file in files), default=None)

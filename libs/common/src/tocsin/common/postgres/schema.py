@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import connect, database_url
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -51,7 +52,8 @@ async def metadata_differences(url: str, metadata: MetaData) -> list[str]:
     and defaults, constraints and indexes with their predicates. The tables in code are made in a
     schema of their own and rolled back; the database is left as it was.
     """
-    engine = create_async_engine(database_url(url), poolclass=NullPool)
+    place = database_url(url)
+    engine = create_async_engine(place, poolclass=NullPool, async_creator=partial(connect, place))
     try:
         async with engine.connect() as connection:
             migrated = await _description(connection, "public")

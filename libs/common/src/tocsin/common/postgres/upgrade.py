@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from alembic import command, context
@@ -18,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tocsin.common.postgres.engine import database_url
+from tocsin.common.postgres.connecting import connect, database_url
 from tocsin.common.postgres.revisions import MigrationError
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ async def upgrade(url: str, scripts: Path) -> None:
             await connection.run_sync(_upgrade, scripts)
         except CommandError as error:
             raise MigrationError(
-                f"The database cannot be migrated: {error}. It may have been written by a newer "
-                f"version of Tocsin: run that one, or restore a backup."
+                f"The database cannot be migrated: {error}. It belongs to another service (look at "
+                f"the URL), or was written by a newer version of Tocsin: run that one, or restore "
+                f"a backup."
             ) from error
 
 
@@ -79,7 +81,8 @@ def _config(scripts: Path) -> Config:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(database_url(url), poolclass=NullPool)
+    place = database_url(url)
+    engine = create_async_engine(place, poolclass=NullPool, async_creator=partial(connect, place))
     try:
         async with engine.connect() as connection:
             yield connection

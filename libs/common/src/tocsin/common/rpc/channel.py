@@ -14,6 +14,8 @@ def channel_options() -> list[tuple[str, int]]:
 
     A peer that fell silent is noticed within 40 s (the server allows one ping in 10 s; more would
     be refused). A lost server is looked for again after 0.1 s at first and every 5 s at most.
+    It is called directly: gRPC would send even calls to this machine to the `http_proxy` of the
+    environment.
     """
     return [
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
@@ -23,6 +25,7 @@ def channel_options() -> list[tuple[str, int]]:
         ("grpc.min_reconnect_backoff_ms", 1000),
         ("grpc.max_reconnect_backoff_ms", 5000),
         ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
+        ("grpc.enable_http_proxy", 0),
     ]
 
 

@@ -77,9 +77,13 @@ class Broadcast:
         self._tell()
 
     def close(self, failure: Callable[[], TocsinError]) -> None:
-        """End all streams, and every new one, with this error for good."""
+        """End all streams, and every new one, with this error until `reopen`."""
         self._closed = failure
         self._tell()
+
+    def reopen(self) -> None:
+        """Take on streams again after `close`."""
+        self._closed = None
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Add the entries that follow `head`."""

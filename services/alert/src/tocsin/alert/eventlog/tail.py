@@ -116,6 +116,8 @@ class Tail:
         except DataLossError:
             self._stop_at_gap(page, after)
             raise
+        if self._broadcast.failed:  # the gap is no more
+            self._broadcast.open(page.epoch, after)
         if entries:
             self._broadcast.publish(entries)
         return self._broadcast.head < page.head

@@ -13,6 +13,7 @@ from tocsin.alert.ledger.writer import Writer, settle_all
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
 from tocsin.common.ids import NewId, uuid7
 from tocsin.common.postgres.failures import unavailable
+from tocsin.common.postgres.patience import ANSWER_WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     )
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
-
-# A caller is promised an answer within 2 s: the rest is for the way there and back.
-ANSWER_WITHIN = timedelta(seconds=1.8)
 
 
 class Ledger:

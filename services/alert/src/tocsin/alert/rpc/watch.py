@@ -18,6 +18,7 @@ from tocsin.alert.eventlog.identity import UnsettledLogError
 from tocsin.alert.rpc.snapshot import Spool, take_snapshot
 from tocsin.alert.rpc.subscriber import Subscriber, WatchLimits, WatchMessage
 from tocsin.common.errors import DataLossError, FieldViolation, InvalidArgumentError
+from tocsin.common.postgres.patience import answered_in_time
 from tocsin.common.rpc.draining import draining_error
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tocsin.alert.eventlog.log import Entry
     from tocsin.common.postgres.engine import Database
 
-# Of the connections of the pool: the rest are for the writers.
+# Of the connections for reading: the rest are for calls.
 _PAGES_AT_ONCE = 3
 _SNAPSHOTS_AT_ONCE = 1
 
@@ -72,6 +73,10 @@ class Watch:
         """How many streams there are."""
         return self._subscribers
 
+    def open(self) -> None:
+        """Take on streams, also after a `drain`."""
+        self._broadcast.reopen()
+
     def drain(self) -> None:
         """End every stream, and refuse new ones, with UnavailableError (DRAINING)."""
         self._broadcast.close(draining_error)
@@ -95,15 +100,18 @@ class Watch:
                 limits=self._limits,
                 wanted=request.wanted,
             )
+            bounds = await answered_in_time(self._bounds())
             if request.snapshot:
                 position = await self._send_snapshot(subscriber, request.wanted)
             else:
-                position = await self._start_of(request)
+                position = self._start_of(request, bounds)
             await subscriber.follow(position)
 
-    async def _start_of(self, request: WatchRequest) -> Position:
+    async def _bounds(self) -> log.Bounds:
         async with self._page_slots, self._database.connection() as connection:
-            bounds = await log.bounds(connection)
+            return await log.bounds(connection)
+
+    def _start_of(self, request: WatchRequest, bounds: log.Bounds) -> Position:
         if request.after is not None:
             revision = start_after(bounds, request.after)
         else:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tocsin.notify.channels.names import AddrInfo, Names
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-AddrInfo = tuple[Any, Any, Any, str, tuple[Any, ...]]
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry, multicast, and one address that is
 # public in form only: Azure's platform endpoint, the same on every machine there.
@@ -145,14 +146,14 @@ class Dialer:
         self.has_dialled = True
         return socket.socket(family, kind, protocol)
 
-    async def connect(self, host: str, port: int) -> socket.socket:
+    async def connect(self, host: str, port: int, names: Names) -> socket.socket:
         """Connect to the first address of a host that may be dialled and answers.
 
         Raises OSError: that of the look-up, or of the last address tried.
         """
         loop = asyncio.get_running_loop()
         last: OSError = OSError(f"{host} has no address")
-        for addr_info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for addr_info in await names.addresses(host, port):
             try:
                 return await self._connect(loop, addr_info)
             except OSError as error:

@@ -21,6 +21,7 @@ from tocsin.notify.channels.base import (
     without_secrets,
 )
 from tocsin.notify.channels.mail import mail
+from tocsin.notify.channels.names import Names
 from tocsin.notify.domain.channel import Channel, EmailConfig, EmailSecurity, Secrets
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ class EmailSender:
         self._clock = clock
         self._tls = tls or ssl.create_default_context()
         self._seconds = seconds
+        self._names = Names()
 
     async def send(self, notification: Notification, channel: Channel, secrets: Secrets) -> Receipt:
         config = channel.config
         if not isinstance(config, EmailConfig):
             raise TypeError(f"not an e-mail channel: {channel.type}")
         message = mail(notification, channel.channel_id, config, self._clock.now())
-        session = _Session(config, secrets, Dialer(self._allowed), self._tls, self._seconds)
+        session = _Session(
+            config, secrets, Dialer(self._allowed), self._tls, self._seconds, names=self._names
+        )
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await session.submit(message.as_bytes())
@@ -84,10 +88,13 @@ class _Session:
         dialer: Dialer,
         tls: ssl.SSLContext,
         seconds: float,
+        *,
+        names: Names,
     ) -> None:
         self._config = config
         self._secrets = secrets
         self._dialer = dialer
+        self._names = names
         self._tls = tls
         self._seconds = seconds
         self._client: aiosmtplib.SMTP | None = None
@@ -111,7 +118,9 @@ class _Session:
         return f"{response.code} {response.message}{self._told_refusals()}"
 
     async def _connect(self) -> aiosmtplib.SMTP:
-        connected = await self._dialer.connect(self._config.smtp_host, self._config.smtp_port)
+        connected = await self._dialer.connect(
+            self._config.smtp_host, self._config.smtp_port, self._names
+        )
         client = self._client = aiosmtplib.SMTP(
             hostname=self._config.smtp_host,
             sock=connected,

@@ -34,11 +34,14 @@ def mail(
     alert = notification.alert
     domain = config.from_address.rpartition("@")[2]
     first = _message_id(alert.alert_id, channel_id, domain)
-    is_first = notification.type is EventType.RAISED or notification.is_test
+    is_raised = notification.type is EventType.RAISED
+    # A synthetic one may come after others, when the alert service was restored from a backup,
+    # and a mailbox drops what bears an id that it has seen.
+    is_first = is_raised and not notification.synthetic
     message = EmailMessage(policy=_POLICY)
     message["From"] = config.from_address
     message["To"] = ", ".join(config.to_addresses)
-    message["Subject"] = _subject(notification, is_first=is_first)
+    message["Subject"] = _subject(notification, is_reply=not is_raised)
     message["Date"] = format_datetime(now)
     if is_first:
         message["Message-ID"] = first
@@ -47,7 +50,7 @@ def mail(
         message["In-Reply-To"] = first
         message["References"] = first
     message["Auto-Submitted"] = "auto-generated"
-    if alert.severity is Severity.CRITICAL and is_first:
+    if alert.severity is Severity.CRITICAL and is_raised:
         message["Importance"] = "high"
     message["X-Tocsin-Event-Id"] = str(notification.event_id)
     message["X-Tocsin-Event-Type"] = notification.event_type
@@ -60,7 +63,7 @@ def _message_id(identity: UUID, channel_id: UUID, domain: str) -> str:
     return f"<{identity}.{channel_id}@{domain}>"
 
 
-def _subject(notification: Notification, *, is_first: bool) -> str:
+def _subject(notification: Notification, *, is_reply: bool) -> str:
     if notification.is_test:
         return "[Tocsin] Test"
     about = topic(notification.alert)
@@ -68,4 +71,4 @@ def _subject(notification: Notification, *, is_first: bool) -> str:
         about = about[: _SUBJECT_CHARACTERS - 1] + "…"
     # EmailMessage would decode an encoded word (RFC 2047), line breaks in it included.
     harmless = about.replace("=?", "= ?")
-    return f"{'' if is_first else 'Re: '}[Tocsin] {harmless}"
+    return f"{'Re: ' if is_reply else ''}[Tocsin] {harmless}"

@@ -24,6 +24,7 @@ from tocsin.notify.channels.base import (
     without_secrets,
 )
 from tocsin.notify.channels.cloudevent import CONTENT_TYPE, cloudevent
+from tocsin.notify.channels.names import Names, WebResolver
 from tocsin.notify.channels.signature import signature_headers
 from tocsin.notify.domain.channel import Channel, Secrets, WebhookConfig
 
@@ -84,6 +85,7 @@ class WebhookSender:
         self._clock = clock
         self._tls = tls or ssl.create_default_context()
         self._seconds = seconds
+        self._names = Names()
 
     async def send(self, notification: Notification, channel: Channel, secrets: Secrets) -> Receipt:
         if not isinstance(channel.config, WebhookConfig):
@@ -134,6 +136,7 @@ class WebhookSender:
     ) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(
             socket_factory=dialer.open_socket,
+            resolver=WebResolver(self._names),
             ssl=self._tls,
             force_close=True,
             use_dns_cache=False,

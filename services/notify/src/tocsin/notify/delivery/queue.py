@@ -17,15 +17,10 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from tocsin.notify.delivery import statements
-from tocsin.notify.delivery.retry import (
-    WORKER_LOST,
-    RetrySchedule,
-    Verdict,
-    after_attempt,
-    after_loss,
-)
+from tocsin.notify.delivery.retry import WORKER_LOST, RetrySchedule, after_attempt, after_loss
+from tocsin.notify.delivery.settling import Settlement, Settlements, settle_all
 from tocsin.notify.delivery.telling import reason_not_to_tell
-from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
+from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 from tocsin.notify.domain.notification import EventType
 
 if TYPE_CHECKING:
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
 
 _RECLAIM_AT_ONCE = 200
 _CLAIM_TRIES = 5
-_LONGEST_DETAIL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +76,7 @@ class DeliveryQueue:
         self._schedule = schedule
         self._roll = roll
         self._new_token = new_token
+        self._settlements = Settlements(database)
 
     async def claim(self, channel_id: UUID, limit: int) -> list[Claim]:
         """Take at most `limit` deliveries of a channel whose turn has come, the oldest due first.
@@ -92,8 +87,8 @@ class DeliveryQueue:
         for _ in range(_CLAIM_TRIES):
             try:
                 claims, looked_at = await self._claim_once(channel_id, limit)
-            except asyncpg.UniqueViolationError:  # another worker took one of the same alert
-                continue
+            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+                continue  # another worker took one of the same alert
             if claims or looked_at < limit:
                 return claims
         return []
@@ -149,9 +144,8 @@ class DeliveryQueue:
             now=now,
             roll=self._roll(),
         )
-        async with self._database.connection() as connection:
-            held = (claim.delivery_id, claim.token)
-            return await _settle(connection, held, receipt, verdict, now)
+        settlement = Settlement(claim.delivery_id, claim.token, receipt, verdict, now)
+        return await self._settlements.settle(settlement)
 
     async def reclaim_lost(self) -> int:
         """Put back what was claimed and not settled within its lease; return how many.
@@ -162,13 +156,17 @@ class DeliveryQueue:
         lost = Receipt(AttemptOutcome.AMBIGUOUS, detail=WORKER_LOST)
         async with self._database.transaction() as connection:
             rows = await connection.fetch(statements.LOST, now, _RECLAIM_AT_ONCE)
-            for row in rows:
-                verdict = after_loss(
-                    retry_count=row["retry_count"], schedule=self._schedule, now=now
+            settlements = [
+                Settlement(
+                    row["delivery_id"],
+                    row["lease_token"],
+                    lost,
+                    after_loss(retry_count=row["retry_count"], schedule=self._schedule, now=now),
+                    now,
                 )
-                await _settle(
-                    connection, (row["delivery_id"], row["lease_token"]), lost, verdict, now
-                )
+                for row in rows
+            ]
+            await settle_all(connection, settlements)
         return len(rows)
 
     async def next_due(self, channel_id: UUID) -> datetime | None:
@@ -178,36 +176,3 @@ class DeliveryQueue:
                 statements.NEXT_DUE, channel_id, self._clock.now()
             )
             return due
-
-
-async def _settle(
-    connection: asyncpg.Connection,
-    held: tuple[UUID, UUID],
-    receipt: Receipt,
-    verdict: Verdict,
-    now: datetime,
-) -> bool:
-    settled = await connection.fetchval(
-        statements.SETTLE,
-        *held,
-        verdict.state.value,
-        storable(verdict.reason),
-        verdict.retry_count,
-        verdict.next_attempt_time,
-        verdict.maybe_told,
-        None if verdict.state is DeliveryState.PENDING else now,
-        now,
-        receipt.outcome.value,
-        receipt.status_code,
-        storable(receipt.detail),
-    )
-    return settled is not None
-
-
-def storable(text: str) -> str:
-    """Return a text as PostgreSQL takes it: a far side's words may hold anything.
-
-    A settle that failed for them would send the same delivery again and again.
-    """
-    cleaned = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return cleaned.encode("utf-8", "replace").decode()[:_LONGEST_DETAIL]

@@ -73,8 +73,7 @@ class ChannelSending:
         return self._current
 
     async def _read(self) -> tuple[Channel, Secrets]:
-        channel = await self._channels.get(self._channel_id)
-        self._current = channel, await self._channels.secrets_of(self._channel_id)
+        self._current = await self._channels.get_opened(self._channel_id)
         return self._current
 
     async def _send(

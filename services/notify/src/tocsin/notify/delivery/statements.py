@@ -46,20 +46,47 @@ INSERT INTO attempts (delivery_id, number, start_time, status_code, detail)
 SELECT delivery_id, attempt_count, $4, 0, '' FROM leased
 """
 
+# Rows are locked in the order of their ids, as `store.deliveries` does it too: no deadlocks. What
+# waits behind a delivery that is tried again later is put off until then. It could not be claimed
+# before anyway, but every claim would look at it.
 SETTLE = """
-WITH settled AS (
-    UPDATE deliveries
-       SET state = $3, state_reason = $4, retry_count = $5, next_attempt_time = $6,
-           maybe_told = maybe_told OR $7, settle_time = $8,
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::integer[],
+                         $6::timestamptz[], $7::boolean[], $8::timestamptz[], $9::smallint[],
+                         $10::integer[], $11::text[], $12::timestamptz[])
+        AS given (delivery_id, token, state, reason, retry_count, next_attempt_time, maybe_told,
+                  settle_time, outcome, status_code, detail, finish_time)
+), held AS (
+    SELECT delivery_id FROM deliveries
+     WHERE delivery_id = ANY($1::uuid[]) AND state = 2
+     ORDER BY delivery_id FOR UPDATE
+), settled AS (
+    UPDATE deliveries d
+       SET state = given.state, state_reason = given.reason, retry_count = given.retry_count,
+           next_attempt_time = given.next_attempt_time,
+           maybe_told = d.maybe_told OR given.maybe_told, settle_time = given.settle_time,
            lease_token = NULL, lease_expire_time = NULL
-     WHERE delivery_id = $1 AND lease_token = $2 AND state = 2
-    RETURNING delivery_id, attempt_count
+      FROM given JOIN held USING (delivery_id)
+     WHERE d.delivery_id = given.delivery_id AND d.lease_token = given.token AND d.state = 2
+    RETURNING given.*, d.channel_id, d.alert_id, d.sequence, d.attempt_count
+), put_off AS (
+    UPDATE deliveries d SET next_attempt_time = behind.next_attempt_time
+      FROM (SELECT later.delivery_id, settled.next_attempt_time
+              FROM settled
+              JOIN deliveries later
+                ON later.channel_id = settled.channel_id AND later.alert_id = settled.alert_id
+               AND later.sequence > settled.sequence AND later.state = 1
+             WHERE later.next_attempt_time < settled.next_attempt_time
+               FOR UPDATE OF later SKIP LOCKED) behind
+     WHERE d.delivery_id = behind.delivery_id
+), closed AS (
+    UPDATE attempts a
+       SET finish_time = settled.finish_time, outcome = settled.outcome,
+           status_code = settled.status_code, detail = settled.detail
+      FROM settled
+     WHERE a.delivery_id = settled.delivery_id AND a.number = settled.attempt_count
 )
-UPDATE attempts
-   SET finish_time = $9, outcome = $10, status_code = $11, detail = $12
-  FROM settled
- WHERE attempts.delivery_id = settled.delivery_id AND attempts.number = settled.attempt_count
-RETURNING attempts.number
+SELECT token FROM settled
 """
 
 LOST = """

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from tocsin.common.lifecycle import BackgroundLoop
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from tocsin.common.clock import Clock
@@ -123,19 +125,16 @@ class ChannelWorker:
 
     async def _settle(self, claim: Claim, receipt: Receipt) -> None:
         """Settle, for as long as it takes: the token, not the time, says whether it still may."""
-        for failures in itertools.count(1):
-            try:
-                await self._settle_once(claim, receipt)
-                break
-            except (UnavailableError, ResourceExhaustedError):
-                pause = _BACKOFF.delay(failures, random.random())  # noqa: S311 - jitter
-                await asyncio.sleep(pause.total_seconds())
-
-    async def _settle_once(self, claim: Claim, receipt: Receipt) -> None:
-        if receipt.disable_channel:
-            await self._channels.disable(self.channel_id, receipt.detail)
-        if not await self._queue.settle(claim, receipt):
+        if receipt.disable_channel and not await _insist(lambda: self._disable(claim, receipt)):
+            # It was changed in the meantime, and may lead elsewhere: an ordinary refusal.
+            receipt = replace(receipt, disable_channel=False)
+        if not await _insist(lambda: self._queue.settle(claim, receipt)):
             _log.warning("late_settle_refused", delivery_id=str(claim.delivery_id))
+
+    async def _disable(self, claim: Claim, receipt: Receipt) -> bool:
+        return await self._channels.disable(
+            self.channel_id, receipt.detail, version=claim.channel_version
+        )
 
     async def _settle_in_parting(self, claim: Claim) -> None:
         try:
@@ -143,3 +142,14 @@ class ChannelWorker:
                 await self._queue.settle(claim, _STOPPED)
         except (TimeoutError, UnavailableError, ResourceExhaustedError):
             _log.warning("unsettled_at_stop", delivery_id=str(claim.delivery_id))
+
+
+async def _insist(call: Callable[[], Awaitable[bool]]) -> bool:
+    """Make a call until the database answers it."""
+    for failures in itertools.count(1):
+        try:
+            return await call()
+        except (UnavailableError, ResourceExhaustedError):
+            pause = _BACKOFF.delay(failures, random.random())  # noqa: S311 - jitter
+            await asyncio.sleep(pause.total_seconds())
+    raise AssertionError

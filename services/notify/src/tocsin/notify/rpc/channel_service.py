@@ -27,6 +27,7 @@ from tocsin.notify.store.sealing import SecretsUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     import grpc
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tocsin.common.ids import NewId
     from tocsin.notify.channels.address_guard import Network
     from tocsin.notify.channels.registry import Senders
-    from tocsin.notify.domain.channel import Channel
     from tocsin.notify.store.channels import ChannelStore
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -136,17 +136,17 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
     async def TestChannel(
         self, request: api.TestChannelRequest, context: Context
     ) -> api.TestChannelResponse:
-        channel = await self._store.get(id_of("channel_id", request.channel_id))
+        channel_id = id_of("channel_id", request.channel_id)
         begun = self._clock.now()
-        receipt = await self._try(channel)
+        receipt = await self._try(channel_id)
         attempt = Attempt(
             1, begun, self._clock.now(), receipt.outcome, receipt.status_code, receipt.detail
         )
         return api.TestChannelResponse(attempt=attempt_to_stub(attempt))
 
-    async def _try(self, channel: Channel) -> Receipt:
+    async def _try(self, channel_id: UUID) -> Receipt:
         try:
-            opened = await self._store.secrets_of(channel.channel_id)
+            channel, opened = await self._store.get_opened(channel_id)
         except SecretsUnreadableError as error:
             return may_pass(str(error))
         notification = trial(channel, self._clock.now(), self._new_id)

