@@ -73,7 +73,7 @@ lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy libs services tests docs/configuration.py
-	cd deploy/demo && ../../$(BIN)/mypy --config-file ../../pyproject.toml .
+	cd deploy/demo && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 

@@ -118,6 +118,15 @@ def test_what_was_deleted_stays_deleted_and_after_a_kill_the_next_start_follows_
         assert 1 == len(running.tocsin.json("list")["alerts"])
 
 
+def test_a_postgresql_that_falls_is_started_again(open_folder: Path) -> None:
+    with up(open_folder) as running:
+        server = int((running.data / "postgres/cluster/postmaster.pid").read_text().split()[0])
+        os.kill(server, signal.SIGKILL)
+        assert "Raised" in running.tocsin.done("raise", "web-1", "backup_failed")
+        assert 1 == len(running.tocsin.json("list")["alerts"])
+    assert "PostgreSQL ended by itself" in (running.data / "log/postgres.log").read_text()
+
+
 def test_a_service_that_falls_takes_the_stack_down_and_is_named(open_folder: Path) -> None:
     with up(open_folder) as running:
         children = descendants_of(running.process.pid)

@@ -154,8 +154,11 @@ def rotate_secret(
     if session.output.json_wanted:
         session.output.document({"channel": as_json(changed), "generated_signing_secret": shown})
         return
-    expiry = moment_of(changed.webhook.previous_secret_expire_time)
-    session.output.line(f"Changed. The former secret signs too until {stamp(expiry)}.")
+    until = "Changed. The former secret could not be opened, and signs no more."
+    if changed.webhook.HasField("previous_secret_expire_time"):
+        expiry = moment_of(changed.webhook.previous_secret_expire_time)
+        until = f"Changed. The former secret signs too until {stamp(expiry)}."
+    session.output.line(until)
     if shown:
         session.output.line("The new signing secret, shown now and never again:")
         session.output.line(f"  {shown}")

@@ -1,7 +1,8 @@
 """Keeps PostgreSQL running for a stack: `python -m tocsin.cli.stack.databases FOLDER`.
 
 A process of its own, so that the server is stopped cleanly whatever becomes of the stack. Writes
-one line of JSON to standard output when the databases are ready, and runs until SIGTERM.
+one line of JSON to standard output when the databases are ready, and runs until SIGTERM. A server
+that ends by itself is started again, on the same port.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from tocsin.common.postgres.embedded import (
     ClusterError,
     PostgresMissingError,
 )
+
+_LOOK_SECONDS = 0.5
 
 ALERT_DATABASE = "tocsin_alert"
 NOTIFY_DATABASE = "tocsin_notify"
@@ -43,6 +46,12 @@ def _announce(cluster: Cluster) -> None:
     print(json.dumps(urls._asdict()), flush=True)  # noqa: T201 - read by the stack
 
 
+def _start_again(cluster: Cluster) -> None:
+    if not cluster.runs:
+        print("PostgreSQL ended by itself: starting it again.", file=sys.stderr, flush=True)  # noqa: T201
+        cluster.start()
+
+
 def main() -> None:
     """Start the server, tell where it is, wait to be stopped, stop it."""
     stop = threading.Event()
@@ -53,7 +62,8 @@ def main() -> None:
         cluster.start()
         try:
             _announce(cluster)
-            stop.wait()
+            while not stop.wait(_LOOK_SECONDS):
+                _start_again(cluster)
         finally:
             cluster.stop()
     except (ClusterError, PostgresMissingError, OSError) as error:

@@ -108,6 +108,11 @@ class Cluster:
         """The process id of the running server."""
         return None if self._server is None else self._server.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether the server was started and has not ended, by `stop` or by itself."""
+        return self._server is not None and self._server.poll() is None
+
     def start(self) -> None:
         """Make the cluster if the folder is empty, and start the server; return when it is ready.
 
