@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
-_ABANDONED_SECONDS = 0.1
+_ABANDONED_SECONDS = 2.0
 
 
 def database_url(text: str) -> URL:
