@@ -13,6 +13,8 @@ SERVICE_PROTOS := $(shell find protos -name '*_service.proto' | sort)
 STUBS ?= libs/common/src
 # More options of `tocsin up` for `make run`: make run UP="--alert-port 7170 --notify-port 7171"
 UP ?=
+# Options of the benchmark for `make bench`: make bench BENCH="--json after.json"
+BENCH ?=
 
 .PHONY: help
 help: ## List the tasks
@@ -59,6 +61,10 @@ run: $(VENV)/.run ## Run all of Tocsin here until Ctrl-C; the data stays in .loc
 demo: $(VENV)/.run ## See real backups fail, ring, heal and fall silent (under 30 s)
 	@exec $(BIN)/python deploy/demo
 
+.PHONY: bench
+bench: $(VENV)/.run ## Measure the speed of Tocsin here, beside what limits it (some 3 min)
+	@exec $(BIN)/python bench run $(BENCH)
+
 .PHONY: protos
 protos: $(VENV)/.dev ## Generate the stubs from protos/
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --mypy_out=quiet:$(STUBS) $(PROTOS)
@@ -72,7 +78,7 @@ docs: $(VENV)/.dev ## Write docs/configuration.md anew from the settings
 lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy libs services tests docs/configuration.py
+	$(BIN)/mypy libs services tests bench docs/configuration.py
 	cd deploy/demo && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint

@@ -13,14 +13,26 @@ from google.protobuf.message_factory import GetMessageClass
 
 from support.repository import ROOT
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
-from tocsin.api.notify.v1 import channel_service_pb2, delivery_service_pb2
+from tocsin.api.notify.v1 import (
+    channel_service_pb2,
+    delivery_service_pb2,
+    route_service_pb2,
+    silence_service_pb2,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SERVICES = [
     service
-    for file in (alert_service_pb2, backup_service_pb2, channel_service_pb2, delivery_service_pb2)
+    for file in (
+        alert_service_pb2,
+        backup_service_pb2,
+        channel_service_pb2,
+        delivery_service_pb2,
+        route_service_pb2,
+        silence_service_pb2,
+    )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 _GRPCURL = re.compile(

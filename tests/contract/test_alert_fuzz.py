@@ -11,7 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.alert import ready, running_alert
+from support.alert import running_alert
+from support.any_messages import messages
+from support.health import ready
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1 import backup_service_pb2 as hosts_pb
 from tocsin.api.alert.v1 import event_pb2
@@ -52,6 +54,11 @@ raises = st.builds(
     labels=labels,
     observe_time=st.none() | stamps,
     request_id=ids,
+)
+BACKUPS = hosts_pb.DESCRIPTOR.services_by_name["BackupService"]
+UNARY = [method for method in BACKUPS.methods if not method.client_streaming]
+backup_requests = st.sampled_from(UNARY).flatmap(
+    lambda method: st.tuples(st.just(f"{HOSTS}/{method.name}"), messages(method.input_type))
 )
 requests = st.one_of(
     st.tuples(st.just(f"{ALERTS}/RaiseOrTouch"), raises),
@@ -105,15 +112,7 @@ requests = st.one_of(
             pb.ListAlertEventsRequest, alert_id=uuids, page_size=numbers, page_token=anything
         ),
     ),
-    st.tuples(
-        st.just(f"{HOSTS}/PutHost"),
-        st.builds(hosts_pb.PutHostRequest, host_id=ids, name=ids, labels=labels),
-    ),
-    st.tuples(st.just(f"{HOSTS}/GetHost"), st.builds(hosts_pb.GetHostRequest, host_id=ids)),
-    st.tuples(
-        st.just(f"{HOSTS}/ListHosts"),
-        st.builds(hosts_pb.ListHostsRequest, page_size=numbers, page_token=anything),
-    ),
+    backup_requests,
 )
 watches = st.builds(
     pb.WatchEventsRequest,
@@ -128,7 +127,7 @@ METHODS = [
     *(f"{ALERTS}/{name}" for name in ("RaiseOrTouch", "BatchRaiseOrTouch", "AutoResolve")),
     *(f"{ALERTS}/{name}" for name in ("Acknowledge", "Resolve", "GetAlert", "ListAlerts")),
     f"{ALERTS}/ListAlertEvents",
-    *(f"{HOSTS}/{name}" for name in ("PutHost", "GetHost", "ListHosts")),
+    *(f"{HOSTS}/{method.name}" for method in UNARY),
 ]
 
 
@@ -152,6 +151,11 @@ async def assert_streamed_well(alert: RunningAlert, raw: bytes) -> None:
     call.cancel()
 
 
+async def assert_counted_well(alert: RunningAlert, raws: list[bytes]) -> None:
+    call: Any = alert.channel.stream_unary(f"{HOSTS}/Heartbeats")
+    assert await code_of(call(iter(raws))) not in NEVER
+
+
 async def test_no_values_of_any_request_are_a_bug(alert_url: str) -> None:
     async with running_alert(alert_url) as alert:
         await in_many_examples(alert)
@@ -173,7 +177,7 @@ async def in_many_examples(alert: RunningAlert) -> None:
 
     @quick
     @given(requests)
-    def values(sent: tuple[str, Any]) -> None:
+    def answers(sent: tuple[str, Any]) -> None:
         wait_for(assert_answered_well(alert, sent[0], sent[1].SerializeToString()))
 
     @quick
@@ -182,10 +186,16 @@ async def in_many_examples(alert: RunningAlert) -> None:
         wait_for(assert_streamed_well(alert, request.SerializeToString()))
 
     @quick
+    @given(st.lists(messages(hosts_pb.HeartbeatsRequest.DESCRIPTOR), max_size=4))
+    def heartbeats(sent: list[hosts_pb.HeartbeatsRequest]) -> None:
+        wait_for(assert_counted_well(alert, [each.SerializeToString() for each in sent]))
+
+    @quick
     @given(st.sampled_from(METHODS), st.binary(max_size=200))
     def garbage(method: str, raw: bytes) -> None:
         wait_for(assert_answered_well(alert, method, raw))
         wait_for(assert_streamed_well(alert, raw))
+        wait_for(assert_counted_well(alert, [raw]))
 
-    for examples in (values, streams, garbage):
+    for examples in (answers, streams, heartbeats, garbage):
         await asyncio.to_thread(examples)

@@ -28,7 +28,7 @@ def demo(
         env={**_environment(temporary), "PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=200,
         check=False,
     )
 

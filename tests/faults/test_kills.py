@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import grpc
@@ -23,6 +23,7 @@ import pytest
 from support.postgres import running_cluster
 from support.processes import IMPATIENT, ServiceProcess, free_port, running
 from support.receiver import Receiver, running_receiver
+from support.told import Happened, broken_promises, told_by_webhook
 from support.waiting import eventually
 from tocsin.api.alert.v1 import alert_service_pb2 as rpc
 from tocsin.api.alert.v1 import event_pb2
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from tocsin.common.postgres.embedded import Binaries, Cluster
 
-pytestmark = [pytest.mark.slow]
+# A slow machine needs its time: sixty deaths, and each life begins by loading Python and gRPC.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS_OF_EACH = 20
 WRITERS = 8
@@ -46,8 +48,16 @@ SEED = 20_261_121
 
 # The defaults of PostgreSQL: a commit that was answered is on the disk.
 DURABLE = {"max_connections": "100", "log_min_messages": "fatal"}
-DRAIN_SECONDS = 60.0
-QUICK_DELIVERY = {"TOCSIN_NOTIFY_LEASE_SECONDS": "4"}
+DRAIN_SECONDS = 240.0
+"""Far more than anything takes: thousands of events may wait for notify when the kills are over."""
+# What a death leaves behind goes out again within seconds, and no delivery is given up for having
+# lost its worker as often as there are deaths.
+QUICK_DELIVERY = {
+    "TOCSIN_NOTIFY_LEASE_SECONDS": "4",
+    # Keys are raised again and again here, and each alert is to be told by itself.
+    "TOCSIN_NOTIFY_FLAP_RAISES": "0",
+    "TOCSIN_NOTIFY_RETRY_SECONDS": ",".join(["0", *["1"] * 3 * KILLS_OF_EACH]),
+}
 # A call goes on until it is answered, however long the outage.
 PATIENT = RetryPolicy(
     total=timedelta(minutes=5), attempt=timedelta(seconds=3), longest_wait=timedelta(seconds=1)
@@ -159,7 +169,9 @@ class Stack:
     async def kill_notify(self) -> None:
         """Kill it only once it has told something in this life, so that it dies at work."""
         told = len(self.receiver.requests)
-        await self.receiver.wait_until(lambda: len(self.receiver.requests) > told, within=60)
+        await self.receiver.wait_until(
+            lambda: len(self.receiver.requests) > told, within=DRAIN_SECONDS
+        )
         self.notify.kill()
         self.notify.start()
 
@@ -197,7 +209,11 @@ async def running_stack(binaries: Binaries, folder: Path) -> AsyncIterator[Stack
             grpc.aio.insecure_channel(alert.target, options=IMPATIENT) as channel,
         ):
             await _create_webhook(notify.target, receiver.url)
-            yield Stack(cluster, alert, notify, receiver, channel)
+            try:
+                yield Stack(cluster, alert, notify, receiver, channel)
+            except BaseException:
+                await _tell_where_it_stood(cluster, receiver, folder)
+                raise
 
 
 async def _create_webhook(target: str, url: str) -> None:
@@ -230,10 +246,7 @@ async def test_nothing_is_lost_or_doubled_when_all_is_killed_twenty_times_under_
         log = await _log(stack.cluster)
         await asyncio.wait_for(watcher.reaches(len(log)), DRAIN_SECONDS)
         following.cancel()
-        await stack.receiver.wait_until(
-            lambda: len(_first_of_each(stack.receiver)) >= len(log), within=DRAIN_SECONDS
-        )
-        await eventually(partial(_unfinished_is_none, stack.cluster), within=DRAIN_SECONDS)
+        await eventually(partial(_all_ended, stack.cluster, len(log)), within=DRAIN_SECONDS)
 
         assert Counter() == Counter(said.transitions) - Counter(
             (str(row["alert_id"]), row["type"]) for row in log
@@ -242,9 +255,16 @@ async def test_nothing_is_lost_or_doubled_when_all_is_killed_twenty_times_under_
         assert list(range(1, len(log) + 1)) == watcher.revisions
         assert watcher.synthetic == 0
         assert await _keys_with_two_open_alerts(stack.cluster) == 0
-        assert Counter({"delivered": len(log)}) == await _deliveries(stack.cluster)
-        _assert_duplicates_bear_the_same_id(stack.receiver, events=len(log))
-        _assert_told_in_order(stack.receiver)
+        assert {"delivered", "superseded", "suppressed"} >= await _deliveries(stack.cluster)
+        happened = [
+            Happened(
+                str(row["alert_id"]),
+                row["revision"],
+                row["type"] == event_pb2.ALERT_EVENT_TYPE_RESOLVED,
+            )
+            for row in log
+        ]
+        assert [] == broken_promises(happened, told_by_webhook(stack.receiver.requests))
 
 
 async def _kill_all(stack: Stack, said: Acknowledged) -> None:
@@ -253,34 +273,6 @@ async def _kill_all(stack: Stack, said: Acknowledged) -> None:
     for kill in kills:
         await asyncio.wait_for(said.grows(by=5), DRAIN_SECONDS)
         await kill()
-
-
-def _first_of_each(receiver: Receiver) -> list[dict[str, Any]]:
-    """Return the first telling of each event, in the order of arrival."""
-    first: dict[str, dict[str, Any]] = {}
-    for request in receiver.requests:
-        first.setdefault(request.webhook_id, request.json)
-    return list(first.values())
-
-
-def _assert_duplicates_bear_the_same_id(receiver: Receiver, events: int) -> None:
-    ids: dict[tuple[str, str, int], set[str]] = {}
-    for request in receiver.requests:
-        body = request.json
-        alert = body["data"]["alert"]
-        told = (alert["alert_id"], body["type"], alert["version"])
-        ids.setdefault(told, set()).add(request.webhook_id)
-    assert events == len(ids)
-    assert all(len(each) == 1 for each in ids.values())
-
-
-def _assert_told_in_order(receiver: Receiver) -> None:
-    """Per alert, events are first told in the order of its versions."""
-    versions: dict[str, list[int]] = {}
-    for body in _first_of_each(receiver):
-        alert = body["data"]["alert"]
-        versions.setdefault(alert["alert_id"], []).append(alert["version"])
-    assert all(sorted(told) == told for told in versions.values())
 
 
 async def _fetch(cluster: Cluster, database: str, query: str) -> list[asyncpg.Record]:
@@ -296,6 +288,23 @@ async def _log(cluster: Cluster) -> list[asyncpg.Record]:
     return await _fetch(cluster, "tocsin_alert", query)
 
 
+async def _tell_where_it_stood(cluster: Cluster, receiver: Receiver, folder: Path) -> None:
+    """Print what pytest shows of a test that fails: the last words of both, and the queue."""
+    for name in ("alert.log", "notify.log"):
+        print(name, (folder / name).read_text(errors="replace")[-6000:], sep=":\n")  # noqa: T201
+    print(f"came: {len(receiver.requests)}, distinct: {len(receiver.webhook_ids)}")  # noqa: T201
+    with suppress(OSError, asyncpg.PostgresError):  # it may be between two lives
+        for row in await _fetch(cluster, "tocsin_notify", _UNFINISHED):
+            print(dict(row))  # noqa: T201
+
+
+_UNFINISHED = """
+SELECT now(), state, state_reason, attempt_count, retry_count, next_attempt_time,
+       lease_expire_time, create_time, (SELECT max(revision) FROM follower_position) AS followed
+  FROM deliveries WHERE state <> 3 ORDER BY sequence LIMIT 20
+"""
+
+
 async def _keys_with_two_open_alerts(cluster: Cluster) -> int:
     query = (
         "SELECT 1 FROM alerts WHERE resolve_time IS NULL"
@@ -304,13 +313,17 @@ async def _keys_with_two_open_alerts(cluster: Cluster) -> int:
     return len(await _fetch(cluster, "tocsin_alert", query))
 
 
-async def _unfinished_is_none(cluster: Cluster) -> bool:
-    query = "SELECT 1 FROM deliveries WHERE state IN (1, 2) LIMIT 1"
-    return not await _fetch(cluster, "tocsin_notify", query)
+async def _all_ended(cluster: Cluster, head: int) -> bool:
+    query = (
+        "SELECT (SELECT revision FROM follower_position) AS followed, count(*) AS unfinished"
+        " FROM deliveries WHERE state IN (1, 2, 6)"
+    )
+    [row] = await _fetch(cluster, "tocsin_notify", query)
+    return (head, 0) == (row["followed"], row["unfinished"])
 
 
-async def _deliveries(cluster: Cluster) -> Counter[str]:
-    query = "SELECT state, count(*) AS number FROM deliveries GROUP BY state"
-    names = {3: "delivered", 4: "suppressed", 5: "dead"}
-    rows = await _fetch(cluster, "tocsin_notify", query)
-    return Counter({names[row["state"]]: row["number"] for row in rows})
+async def _deliveries(cluster: Cluster) -> set[str]:
+    """Return the states of all deliveries. 4 is only for ends of what was never told."""
+    names = {3: "delivered", 4: "suppressed", 5: "dead", 7: "superseded"}
+    rows = await _fetch(cluster, "tocsin_notify", "SELECT DISTINCT state FROM deliveries")
+    return {names[row["state"]] for row in rows}

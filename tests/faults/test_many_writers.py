@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import AsyncExitStack
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import grpc
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 WRITERS = 16
 TRANSITIONS = 20_000
@@ -33,13 +33,14 @@ class Writer:
     """Raises and clears its own share of transitions on keys that all writers share.
 
     `standing` holds what the writers believe is raised: a guess, so that most calls change
-    something.
+    something. A call that a busy machine does not answer in time is made again.
     """
 
     def __init__(self, stub: AlertServiceAsyncStub, number: int, standing: set[str]) -> None:
         self._stub = stub
         self._standing = standing
         self._random = random.Random(SEED + number)
+        self._request_ids = (f"{number}-{call}" for call in count())
         self.transitions = 0
 
     async def write(self, wanted: int) -> None:
@@ -47,16 +48,26 @@ class Writer:
             host = f"host-{self._random.randrange(200)}"
             if host not in self._standing:
                 self._standing.add(host)
-                raised = await self._stub.RaiseOrTouch(
-                    rpc.RaiseOrTouchRequest(host_id=host, kind="backup_failed", dedup_key="data")
-                )
+                raised = await self._answer(self._stub.RaiseOrTouch, rpc.RaiseOrTouchRequest, host)
                 self.transitions += raised.outcome == rpc.RAISE_OUTCOME_RAISED
             else:
                 self._standing.discard(host)
-                cleared = await self._stub.AutoResolve(
-                    rpc.AutoResolveRequest(host_id=host, kind="backup_failed", dedup_key="data")
-                )
+                cleared = await self._answer(self._stub.AutoResolve, rpc.AutoResolveRequest, host)
                 self.transitions += cleared.outcome == rpc.CLEAR_OUTCOME_RESOLVED
+
+    async def _answer(self, call: Any, kind: Any, host: str) -> Any:
+        request = kind(
+            host_id=host,
+            kind="backup_failed",
+            dedup_key="data",
+            request_id=next(self._request_ids),
+        )
+        while True:
+            try:
+                return await call(request)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
 
 
 class Watcher:

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
+from support.health import ready
 from tocsin.alert.app import AlertApp
 from tocsin.alert.config import AlertSettings
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
@@ -60,13 +59,3 @@ async def running_alert(
             )
     finally:
         await app.stop()
-
-
-async def ready(channel: grpc.aio.Channel) -> None:
-    """Wait until the server calls itself ready."""
-    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)
-    async for answer in watch:
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
-            watch.cancel()
-            return
-    raise AssertionError("the server never became ready")

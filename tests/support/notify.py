@@ -6,7 +6,9 @@ import base64
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from support.health import ready
 from support.notifications import LOOPBACK
+from tocsin.common.rpc.channel import open_channel
 from tocsin.notify.app import NotifyApp
 from tocsin.notify.config import NotifySettings
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tocsin.notify.channels.registry import Senders
 
 KEY = b"k" * 32
+NO_ALERT_SERVICE = "127.0.0.1:1"
 
 
 def notify_settings(url: str, alert_target: str, **overrides: Any) -> NotifySettings:
@@ -43,11 +46,18 @@ async def running_notify(
     senders: Senders | None = None,
     **overrides: Any,
 ) -> AsyncIterator[NotifyApp]:
-    """Run the service on a migrated database. `app.port` says where it listens."""
+    """Run the service on a migrated database. `app.port` says where it listens.
+
+    The block begins when it follows the alert service: what is raised from then on is told. (What
+    a first start finds open is not.) With NO_ALERT_SERVICE as its target it begins at once.
+    """
     settings = notify_settings(url, alert_target, **overrides)
     app = NotifyApp(settings, clock=clock, senders=senders)
     await app.start()
     try:
+        if alert_target != NO_ALERT_SERVICE:
+            async with open_channel(f"127.0.0.1:{app.port}") as channel:
+                await ready(channel)
         yield app
     finally:
         await app.stop()

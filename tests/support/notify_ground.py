@@ -14,6 +14,7 @@ from tocsin.notify.delivery.queue import DeliveryQueue
 from tocsin.notify.delivery.retry import DEFAULT_SCHEDULE, RetrySchedule
 from tocsin.notify.domain.channel import ChannelConfig, ConsoleConfig, Secrets, WebhookConfig
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
+from tocsin.notify.domain.flap import NEVER_FLAPPING
 from tocsin.notify.follower.intake import Intake
 from tocsin.notify.store.channels import ChannelStore
 from tocsin.notify.store.deliveries import DeliveryFilter, DeliveryStore
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.domain.delivery import Delivery
+    from tocsin.notify.domain.flap import FlapRule
     from tocsin.notify.store.inbox import Cursor
 
 OK = Receipt(AttemptOutcome.DELIVERED, 204, "204 No Content")
@@ -46,12 +48,17 @@ def a_batch(*events: AlertEvent, epoch: str = EPOCH, revision: int | None = None
 class Ground:
     """Puts events in by the follower's own intake, and looks at what becomes of them."""
 
-    def __init__(self, database: Database, clock: ManualClock | Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: ManualClock | Clock,
+        flap_rule: FlapRule = NEVER_FLAPPING,
+    ) -> None:
         self.database = database
         self.clock = clock
         self.channels = ChannelStore(database, Sealing(b"k" * 32), clock)
         self.deliveries = DeliveryStore(database, clock=clock)
-        self._intake = Intake(clock)
+        self._intake = Intake(clock, flap_rule=flap_rule)
         self._names = count(1)
         self.revision = 0
 
@@ -63,8 +70,13 @@ class Ground:
 
     async def channel(self, config: ChannelConfig | None = None, *, secret: str = "") -> UUID:
         """Add an enabled channel."""
-        secrets = Secrets(signing_secret=secret)
         name = f"channel {next(self._names)}"
+        return await self.channel_named(name, config, secret=secret)
+
+    async def channel_named(
+        self, name: str, config: ChannelConfig | None = None, *, secret: str = ""
+    ) -> UUID:
+        secrets = Secrets(signing_secret=secret)
         channel = await self.channels.create(name, config or ConsoleConfig(), secrets)
         return channel.channel_id
 
@@ -73,14 +85,14 @@ class Ground:
 
     async def raised(self, *numbers: int) -> list[UUID]:
         """Take in a RAISED event for each alert of these numbers; return the event ids."""
-        return await self.take_in(*[an_event(self._next(), an_alert(number)) for number in numbers])
+        return await self.take_in(*[an_event(self.next(), an_alert(number)) for number in numbers])
 
     async def resolved(self, number: int) -> UUID:
-        event = an_event(self._next(), resolved(number), ALERT_EVENT_TYPE_RESOLVED)
+        event = an_event(self.next(), resolved(number), ALERT_EVENT_TYPE_RESOLVED)
         return (await self.take_in(event))[0]
 
     async def changed(self, number: int, type: int) -> UUID:  # noqa: A002 - the contract's name
-        return (await self.take_in(an_event(self._next(), an_alert(number), type)))[0]
+        return (await self.take_in(an_event(self.next(), an_alert(number), type)))[0]
 
     async def take_in(self, *events: AlertEvent) -> list[UUID]:
         await self.keep(a_batch(*events))
@@ -101,7 +113,7 @@ class Ground:
         return [delivery.state for delivery in await self.of(channel_id)]
 
     async def unfinished(self) -> int:
-        states = (DeliveryState.PENDING, DeliveryState.SENDING)
+        states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD)
         return len(await self.deliveries.list_page(DeliveryFilter(states=states), limit=1_000_000))
 
     async def rows(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
@@ -109,6 +121,7 @@ class Ground:
         async with self.database.connection() as connection:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
 
-    def _next(self) -> int:
+    def next(self) -> int:
+        """Return the revision of the next event."""
         self.revision += 1
         return self.revision

@@ -22,6 +22,8 @@ from tocsin.common.rpc.server import RpcServer
 from tocsin.notify.channels.registry import Senders
 from tocsin.notify.rpc.channel_service import ChannelService
 from tocsin.notify.rpc.delivery_service import DeliveryService
+from tocsin.notify.store.channel_health import ChannelHealthStore
+from tocsin.notify.store.explanation import Explanations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -58,9 +60,16 @@ async def serving_notify(
         changes.append(None)
 
     channels = ChannelService(
-        ground.channels, senders, clock=clock, on_change=on_change, allowed_networks=allowed
+        ground.channels,
+        ChannelHealthStore(database),
+        senders,
+        clock=clock,
+        on_change=on_change,
+        allowed_networks=allowed,
     )
-    deliveries = DeliveryService(ground.deliveries, on_change=on_change)
+    deliveries = DeliveryService(
+        ground.deliveries, Explanations(database), clock=clock, on_change=on_change
+    )
     add_ChannelServiceServicer_to_server(channels, server.server)
     add_DeliveryServiceServicer_to_server(deliveries, server.server)
     port = await server.start()

@@ -9,6 +9,7 @@ from support.clock import START
 from tocsin.alert.domain.alert import Severity
 from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.observation import Caller, Failure, Success
+from tocsin.alert.engine.transitions import HostFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ KEY = Key("host-a", "backup_failed", "group-1")
 ORCHESTRATOR = Caller("orchestrator", traceparent="00-trace-span-01")
 ANN = Caller("ann", on_behalf_of="the night shift")
 BOB = Caller("bob")
+ALPHA = HostFacts("Alpha")
 
 
 def at(minutes: float) -> datetime:

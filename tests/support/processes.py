@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -25,11 +26,19 @@ IMPATIENT = (
 )
 
 
+# Outside of the range from which the system takes ports for outgoing connections (32768 and up on
+# Linux): one of those would keep a service from its port between two lives. The databases of the
+# tests take theirs from 15000 up.
+_PORTS = range(10_000, 15_000)
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody uses now, and nobody gets by chance later."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServiceProcess:
@@ -67,7 +76,7 @@ class ServiceProcess:
             self._process.wait(30)
             self._process = None
 
-    async def serving(self, seconds: float = 40) -> None:
+    async def serving(self, seconds: float = 120) -> None:
         """Return once it calls itself healthy; fail with its log when it does not."""
         try:
             async with asyncio.timeout(seconds):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from support.waiting import WITHIN_SECONDS
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Mapping
@@ -68,12 +70,23 @@ class Receiver:
         """Answer the next requests with these, in order."""
         self._script.extend(answers)
 
-    async def wait_for(self, count: int, *, within: float = 15) -> list[Received]:
+    @property
+    def webhook_ids(self) -> set[str]:
+        """The ids of what came, each once however often it came."""
+        return {each.webhook_id for each in self.requests}
+
+    async def wait_for(self, count: int, *, within: float = WITHIN_SECONDS) -> list[Received]:
         """Return all requests once there are so many. Raises TimeoutError."""
         return await self.wait_until(lambda: len(self.requests) >= count, within=within)
 
-    async def wait_until(self, holds: Callable[[], bool], *, within: float = 15) -> list[Received]:
-        """Return all requests once `holds`, asked after each one. Raises TimeoutError."""
+    async def wait_until(
+        self, holds: Callable[[], bool], *, within: float = WITHIN_SECONDS
+    ) -> list[Received]:
+        """Return all requests once `holds`, asked after each one. Raises TimeoutError.
+
+        It is to be quick: while it is asked, nobody is answered. What looks at thousands of
+        requests is for `eventually`.
+        """
         async with asyncio.timeout(within), self._came:
             await self._came.wait_for(holds)
         return list(self.requests)

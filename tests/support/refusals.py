@@ -55,3 +55,16 @@ def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
             else None
         ),
     )
+
+
+def assert_told(expected: dict[str, str], refusal: Refusal) -> None:
+    """Check that every wrong field is named with the words expected, and no other field is."""
+    assert (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "tocsin") == (
+        refusal.code,
+        refusal.reason,
+        refusal.domain,
+    )
+    assert set(expected) == set(refusal.violations)
+    for path, words in expected.items():
+        assert words in refusal.violations[path], refusal.violations[path]
+        assert path in refusal.message

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WITHIN_SECONDS = 10.0
+WITHIN_SECONDS = 30.0
+"""Far more than anything takes: only a failure waits so long, and a busy machine may be slow."""
 
 
 @overload

@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from support.alert import alert_settings, ready, running_alert
+from support.alert import alert_settings, running_alert
+from support.health import ready
 from tocsin.alert.app import AlertApp
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
@@ -98,7 +99,7 @@ async def raise_and_hear_of_it(alerts: AlertServiceAsyncStub, host: str) -> None
     watch = alerts.WatchEvents(pb.WatchEventsRequest())
     await watch.read()
     raised = await alerts.RaiseOrTouch(pb.RaiseOrTouchRequest(host_id=host, kind="k"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         heard: Any = await watch.read()
     assert [raised.alert] == [event.alert for event in heard.events]
 
@@ -109,7 +110,7 @@ async def test_two_services_on_one_database_see_each_others_events(alert_url: st
         await watch.read()
 
         raised = await one.alerts.RaiseOrTouch(pb.RaiseOrTouchRequest(host_id="nas", kind="k"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             heard: Any = await watch.read()
 
         assert [raised.alert] == [event.alert for event in heard.events]
@@ -143,7 +144,7 @@ async def test_a_database_that_does_not_answer_is_named_without_its_password() -
 async def test_the_command_serves_until_it_is_told_to_stop(alert_url: str) -> None:
     process = await begin(alert_url, "serve")
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while b'"event": "serving"' not in await process.stderr.readline():
             pass
         process.send_signal(signal.SIGTERM)

@@ -46,7 +46,7 @@ def seen(broadcast: Broadcast, after: int = 0) -> list[int]:
 
 async def head_is(broadcast: Broadcast, revision: int) -> None:
     """Wait by the broadcast's own signal."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (changed := broadcast.changed) and broadcast.head < revision:
             await changed.wait()
 

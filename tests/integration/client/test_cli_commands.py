@@ -165,7 +165,7 @@ def test_show_tells_the_alert_its_timeline_and_its_deliveries(tocsin: Command, h
 
 def test_show_without_notify_shows_the_alert_and_ends_with_3(tocsin: Command, host: str) -> None:
     identity = tocsin.json("raise", host, "backup_failed")["alert"]["alert_id"]
-    ended = Command(alert=tocsin.alert, timeout="0.5")("show", identity)
+    ended = Command(alert=tocsin.alert, timeout="2")("show", identity)
     assert UNREACHABLE == ended.code
     assert identity in ended.out
     assert "The deliveries are not shown" in ended.err
@@ -289,6 +289,32 @@ def test_a_delivery_is_listed_shown_and_sent_again(tocsin: Command, host: str) -
     assert "delivered" in tocsin.done("delivery", "show", delivery["delivery_id"][-8:])
     assert "waits for its turn" in tocsin.done("delivery", "redeliver", delivery["delivery_id"])
     assert _delivered(tocsin, identity, attempts=2)["event_id"] == delivery["event_id"]
+    tocsin.done("channel", "delete", host, "--yes")
+
+
+def test_why_says_who_was_told_of_an_alert_and_how(tocsin: Command, host: str) -> None:
+    tocsin.done("channel", "create", "console", host)
+    identity = tocsin.json("raise", host, "backup_failed")["alert"]["alert_id"]
+    _delivered(tocsin, identity)
+    told = tocsin.done("why", identity[-12:])
+    assert f"{host}: alert.raised told 20" in told
+    assert f"Goes to {host}: no route steers it elsewhere." in told
+    assert f"{host} accepted it by itself, with attempt 1." in told
+    answer = tocsin.json("why", identity, "--channel", host)
+    assert ["DECISION_REASON_DEFAULT_ROUTE", "DECISION_REASON_DELIVERED"] == [
+        each["reason"] for each in answer["decisions"]
+    ]
+    assert "has heard of no alert" in tocsin("why", "0190b5a8-7d5c-7c3e-8a53-1f2e3d4c5b6a").err
+    tocsin.done("channel", "delete", host, "--yes")
+
+
+def test_what_was_given_up_is_counted_before_it_is_sent_again(tocsin: Command, host: str) -> None:
+    tocsin.done("channel", "create", "console", host)
+    counted = tocsin.done("delivery", "redeliver", "--since", "1h", "--channel", host, "--dry-run")
+    assert counted == "0 would be sent once more.\n"
+    assert "0 are sent" in tocsin.done("delivery", "redeliver", "--since", "2026-01-31T03:15:00Z")
+    wrong = tocsin("delivery", "redeliver", "--since", "1h", "--reason", "routed")
+    assert (USAGE, True) == (wrong.code, "--reason" in wrong.err)
     tocsin.done("channel", "delete", host, "--yes")
 
 

@@ -29,7 +29,7 @@ USAGE, UNREACHABLE, SERVER = 2, 3, 4
 @pytest.fixture
 def script() -> Iterator[tuple[ScriptedAnswers, Command]]:
     with answering() as (answers, target):
-        yield answers, Command(target, target, timeout="0.5")
+        yield answers, Command(target, target, timeout="1.5")
 
 
 def test_a_server_that_is_not_there_ends_with_3_and_says_how_to_name_another() -> None:

@@ -119,7 +119,7 @@ def test_a_snapshot_comes_first_and_then_the_changes(tocsin: Command) -> None:
 def test_ctrl_c_ends_it_quietly_with_130(tocsin: Command) -> None:
     with watching(tocsin) as watch:
         watch.send_signal(signal.SIGINT)
-        out, err = watch.communicate(timeout=10)
+        out, err = watch.communicate(timeout=30)
     assert (INTERRUPTED, "", "") == (watch.returncode, out, err)
 
 

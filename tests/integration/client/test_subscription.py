@@ -241,7 +241,7 @@ async def test_a_stream_that_falls_silent_is_opened_again(
     log.manners += [Manners(messages=1, stall=True), Manners(messages=0, stall=True)]
     for number in range(1, 7):
         log.append(an_alert(number))
-    silence = timedelta(milliseconds=200)
+    silence = timedelta(seconds=1)
     async with subscribed(client, after=beginning(), silence=silence) as subscription:
         assert await revisions_up_to(subscription, 6) == list(range(1, 7))
         assert subscription.counts.connections == 3

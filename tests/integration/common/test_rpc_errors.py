@@ -142,7 +142,7 @@ async def test_a_cancelled_call_is_cancelled_inside_and_is_no_error(streams: boo
             call = server.stream() if streams else server.unary()
             await begun.wait()
             call.cancel()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ended.wait()
 
     assert [] == logs
@@ -173,7 +173,7 @@ async def test_a_peer_that_goes_away_in_the_middle_of_a_stream_is_no_error(
             call = server.stream()
             await call.read()
             await server.channel.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ended.wait()
 
     assert [] == logs

@@ -102,7 +102,7 @@ async def test_draining_ends_a_stream_with_a_hint_to_try_again() -> None:
         await call.read()
         draining = asyncio.create_task(server.server.drain())
         refusal = await refusal_of(call.read())
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(4):
             await draining
 
     assert (grpc.StatusCode.UNAVAILABLE, "DRAINING") == (refusal.code, refusal.reason)

@@ -268,7 +268,8 @@ async def test_a_bad_update_tells_everything_that_is_wrong_at_once(rpc: NotifyRp
         "channel.webhook.signing_secret",
         "update_mask",
     } == set(refusal.violations)
-    assert "it may name display_name, enabled, webhook, email" in refusal.violations["update_mask"]
+    said = refusal.violations["update_mask"]
+    assert "it may name display_name, enabled, rate_limit, the type (webhook, email" in said
 
 
 async def test_an_update_needs_a_mask(rpc: NotifyRpc) -> None:

@@ -11,11 +11,15 @@ import asyncpg
 import pytest
 
 from support.notify_ground import AGAIN, LEASE, OK, Ground
-from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_ACKNOWLEDGED
+from tocsin.api.alert.v1.event_pb2 import (
+    ALERT_EVENT_TYPE_ACKNOWLEDGED,
+    ALERT_EVENT_TYPE_SEVERITY_CHANGED,
+)
 from tocsin.notify.delivery.retry import WORKER_LOST, RetrySchedule
-from tocsin.notify.delivery.telling import NEVER_TOLD
+from tocsin.notify.delivery.telling import ENDS
+from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
-from tocsin.notify.store.documents import from_document
+from tocsin.notify.domain.notification import EventType, Notification
 
 if TYPE_CHECKING:
     from support.clock import ManualClock
@@ -33,7 +37,7 @@ def ground(notify_database: Database, clock: ManualClock) -> Ground:
 
 
 def revisions(claims: list[Claim]) -> list[int]:
-    return [from_document(claim.document).revision for claim in claims]
+    return [claim.message.revision for claim in claims if isinstance(claim.message, Notification)]
 
 
 async def test_what_is_due_is_claimed_oldest_first(ground: Ground) -> None:
@@ -63,44 +67,48 @@ async def test_news_of_one_alert_wait_for_each_other_and_those_of_others_do_not(
     channel_id = await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
+    first = await queue.claim(channel_id, 8)
     await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     await ground.raised(2)
 
-    first = await queue.claim(channel_id, 8)
-    assert [1, 3] == revisions(first)
-    assert [] == await queue.claim(channel_id, 8)
+    assert [1] == revisions(first)
+    assert [3] == revisions(await queue.claim(channel_id, 8))
     await queue.settle(first[0], OK)
 
     assert [2] == revisions(await queue.claim(channel_id, 8))
 
 
-async def test_news_of_one_alert_wait_while_an_earlier_one_is_being_retried(
+async def test_newer_news_take_the_place_and_the_time_of_what_is_to_be_retried(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
-    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     [claim] = await queue.claim(channel_id, 8)
+    await ground.changed(1, ALERT_EVENT_TYPE_SEVERITY_CHANGED)
     await queue.settle(claim, AGAIN)
 
     assert [] == await queue.claim(channel_id, 8)
     clock.advance(seconds=5)
+    [second] = await queue.claim(channel_id, 8)
 
-    assert [1] == revisions(await queue.claim(channel_id, 8))
+    assert [2] == revisions([second])
+    assert isinstance(second.message, Notification)
+    assert (EventType.RAISED, 1) == (second.message.type, second.message.collapsed_count)
+    assert [DeliveryState.SUPERSEDED, DeliveryState.SENDING] == await ground.states(channel_id)
 
 
 async def test_one_channel_does_not_wait_for_another(ground: Ground) -> None:
     slow, fast = await ground.channel(), await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
-    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     await queue.claim(slow, 8)
-
     [claim] = await queue.claim(fast, 8)
+    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     await queue.settle(claim, OK)
 
     assert [2] == revisions(await queue.claim(fast, 8))
+    assert [] == await queue.claim(slow, 8)
 
 
 async def test_a_delivered_one_is_final_with_its_attempt(
@@ -132,17 +140,17 @@ async def test_a_delivered_one_is_final_with_its_attempt(
     )
 
 
-async def test_it_is_dead_after_the_schedule_and_the_next_one_has_its_turn(
+async def test_it_is_dead_after_the_schedule_and_what_comes_later_has_its_turn(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
     queue = ground.queue(RetrySchedule((timedelta(), timedelta(seconds=5), timedelta(seconds=9))))
     await ground.raised(1)
-    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     for wait in (0, 5, 9):
         clock.advance(seconds=wait)
         [claim] = await queue.claim(channel_id, 8)
         await queue.settle(claim, AGAIN)
+    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
 
     delivery, attempts = await ground.deliveries.get(claim.delivery_id)
     assert (DeliveryState.DEAD, 3) == (delivery.state, delivery.attempt_count)
@@ -150,6 +158,9 @@ async def test_it_is_dead_after_the_schedule_and_the_next_one_has_its_turn(
         delivery.state_reason
     )
     assert [AttemptOutcome.RETRY] * 3 == [attempt.outcome for attempt in attempts]
+    assert [(DecisionReason.ATTEMPTS_EXHAUSTED,)] == await ground.rows(
+        "SELECT reason FROM deliveries WHERE state = 5"
+    )
     assert [2] == revisions(await queue.claim(channel_id, 8))
 
 
@@ -184,9 +195,9 @@ async def test_what_a_lost_worker_held_goes_out_again_under_the_same_id(
 
     [again] = await queue.claim(channel_id, 1)
 
-    assert (lost.delivery_id, lost.document["event_id"], 2) == (
+    assert (lost.delivery_id, lost.message, 2) == (
         again.delivery_id,
-        again.document["event_id"],
+        again.message,
         again.attempt,
     )
     _, attempts = await ground.deliveries.get(lost.delivery_id)
@@ -199,15 +210,20 @@ async def test_a_resolved_alert_that_was_never_told_is_suppressed(
     channel_id = await ground.channel()
     queue = ground.queue(RetrySchedule((timedelta(),)))
     await ground.raised(1)
-    await ground.resolved(1)
     [claim] = await queue.claim(channel_id, 8)
+    await ground.resolved(1)
     await queue.settle(claim, AGAIN)
 
     assert [] == await queue.claim(channel_id, 8)
 
     dead, suppressed = await ground.of(channel_id)
     assert DeliveryState.DEAD is dead.state
-    assert (DeliveryState.SUPPRESSED, NEVER_TOLD, 0, clock.now()) == (
+    assert (
+        DeliveryState.SUPPRESSED,
+        ENDS[DecisionReason.NEVER_TOLD],
+        0,
+        clock.now(),
+    ) == (
         suppressed.state,
         suppressed.state_reason,
         suppressed.attempt_count,
@@ -219,8 +235,8 @@ async def test_a_resolved_alert_that_may_have_been_told_is_told(ground: Ground) 
     channel_id = await ground.channel()
     queue = ground.queue(RetrySchedule((timedelta(),)))
     await ground.raised(1)
-    await ground.resolved(1)
     [claim] = await queue.claim(channel_id, 8)
+    await ground.resolved(1)
     await queue.settle(claim, UNSURE)
 
     assert [2] == revisions(await queue.claim(channel_id, 8))
@@ -318,23 +334,41 @@ async def test_the_next_due_time_is_that_of_the_first_retry(
     assert clock.now() + timedelta(seconds=5) == await queue.next_due(channel_id)
 
 
-async def test_a_redelivered_one_waits_for_later_news_that_are_being_sent_and_holds_up_no_other(
-    ground: Ground, clock: ManualClock
-) -> None:
+async def test_the_end_takes_the_place_of_what_is_redelivered(ground: Ground) -> None:
     channel_id = await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
-    await ground.resolved(1)
     [first] = await queue.claim(channel_id, 8)
     await queue.settle(first, OK)
-    [second] = await queue.claim(channel_id, 8)
     await ground.deliveries.redeliver(first.delivery_id)
-    clock.advance(seconds=1)
-    await ground.raised(2)
+    await ground.resolved(1)
 
-    assert [3] == revisions(await queue.claim(channel_id, 8))
+    assert [2] == revisions(await queue.claim(channel_id, 8))
+    again, _ = await ground.deliveries.get(first.delivery_id)
+    assert DeliveryState.SUPERSEDED is again.state
+
+
+async def test_what_comes_to_its_turn_after_the_end_is_not_told(ground: Ground) -> None:
+    channel_id = await ground.channel()
+    queue = ground.queue()
+    await ground.raised(1)
+    [first] = await queue.claim(channel_id, 8)
+    await queue.settle(first, OK)
+    await ground.resolved(1)
+    [second] = await queue.claim(channel_id, 8)
     await queue.settle(second, OK)
-    assert [1] == revisions(await queue.claim(channel_id, 8))
+    await ground.rows(
+        "UPDATE deliveries SET state = 1, next_attempt_time = $2 WHERE delivery_id = $1",
+        first.delivery_id,
+        ground.clock.now(),
+    )
+
+    assert [] == await queue.claim(channel_id, 8)
+    again, _ = await ground.deliveries.get(first.delivery_id)
+    assert (DeliveryState.SUPPRESSED, ENDS[DecisionReason.ALREADY_OVER]) == (
+        again.state,
+        again.state_reason,
+    )
 
 
 async def test_the_database_itself_refuses_to_send_two_news_of_one_alert_at_a_time(
@@ -352,15 +386,27 @@ async def test_the_database_itself_refuses_to_send_two_news_of_one_alert_at_a_ti
         )
 
 
+async def test_the_database_itself_refuses_to_let_two_news_of_one_alert_wait(
+    ground: Ground,
+) -> None:
+    channel_id = await ground.channel()
+    await ground.raised(1)
+    await ground.resolved(1)
+
+    with pytest.raises(asyncpg.UniqueViolationError, match="deliveries_one_waiting_per_alert"):
+        await ground.rows("UPDATE deliveries SET state = 1 WHERE channel_id = $1", channel_id)
+
+
 async def test_claims_at_the_same_moment_share_the_work_and_keep_the_order(ground: Ground) -> None:
     channel_id = await ground.channel()
     queue = ground.queue()
+    await ground.raised(*range(1, 16))
+    for claim in await queue.claim(channel_id, 7):
+        await queue.settle(claim, OK)
     for number in range(1, 16):
-        await ground.raised(number)
         await ground.changed(number, ALERT_EVENT_TYPE_ACKNOWLEDGED)
 
     shares = await asyncio.gather(*[queue.claim(channel_id, 4) for _ in range(6)])
 
     claimed = [revision for share in shares for revision in revisions(share)]
-    assert len(set(claimed)) == len(claimed)
-    assert all(revision % 2 for revision in claimed)
+    assert list(range(16, 31)) == sorted(claimed)

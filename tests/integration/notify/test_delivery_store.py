@@ -140,17 +140,18 @@ async def test_of_many_redeliveries_at_once_one_is_made(ground: Ground) -> None:
     assert 1 == len(await ground.queue().claim(channel_id, 8))
 
 
-async def test_news_after_a_redelivered_one_wait_for_it(ground: Ground) -> None:
+async def test_news_after_a_redelivered_one_take_its_place(ground: Ground) -> None:
     channel_id = await ground.channel()
     await ground.raised(1)
     await settle_all(ground, channel_id, good=True)
     [first] = await ground.of(channel_id)
-    await ground.resolved(1)
     await ground.deliveries.redeliver(first.delivery_id)
+    await ground.resolved(1)
 
     claims = await ground.queue().claim(channel_id, 8)
 
-    assert [first.delivery_id] == [claim.delivery_id for claim in claims]
+    [_, resolved] = await ground.of(channel_id)
+    assert [resolved.delivery_id] == [claim.delivery_id for claim in claims]
 
 
 async def test_a_delivery_that_has_not_ended_cannot_be_redelivered(ground: Ground) -> None:

@@ -28,7 +28,7 @@ from tocsin.notify.store.channels import ChannelStore
 from tocsin.notify.store.sealing import Sealing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from uuid import UUID
 
 pytestmark = pytest.mark.postgres
@@ -42,6 +42,10 @@ def ground(notify_database: Database) -> Ground:
     return Ground(notify_database, SystemClock())
 
 
+async def at_once() -> bool:
+    return True
+
+
 @asynccontextmanager
 async def dispatching(
     ground: Ground,
@@ -53,6 +57,7 @@ async def dispatching(
     grace: timedelta = timedelta(seconds=5),
     schedule: RetrySchedule = FAST,
     key: bytes = b"k" * 32,
+    ready: Callable[[], Awaitable[bool]] = at_once,
 ) -> AsyncIterator[Dispatcher]:
     used, clock = database or ground.database, SystemClock()
     queue = DeliveryQueue(used, clock=clock, lease=lease, schedule=schedule, roll=lambda: 0.5)
@@ -62,6 +67,7 @@ async def dispatching(
         sender,  # type: ignore[arg-type]  # of() and close() are all that is used
         clock=clock,
         options=DispatchOptions(lease, concurrency, grace),
+        ready=ready,
     )
     await dispatcher.start()
     try:
@@ -89,9 +95,6 @@ async def test_news_of_each_alert_come_in_order_over_two_replicas_with_failures(
 ) -> None:
     channel_ids = [await ground.channel(), await ground.channel()]
     alerts, events = range(1, 13), 8
-    for _ in range(events):
-        for number in alerts:
-            await ground.changed(number, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     chance = random.Random(7)
 
     async def moody(sent: Sent) -> Receipt:
@@ -102,33 +105,65 @@ async def test_news_of_each_alert_come_in_order_over_two_replicas_with_failures(
     other = Database(notify_url, application_name="other")
     patient = RetrySchedule((timedelta(milliseconds=5),) * 40)
     async with (
-        dispatching(ground, sender, schedule=patient),
+        dispatching(ground, sender, schedule=patient) as first,
         dispatching(ground, sender, schedule=patient, database=other),
     ):
+        for _ in range(events):
+            for number in alerts:
+                await ground.changed(number, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+            first.wake()
         await until_finished(ground)
     await other.close()
 
     accepted = defaultdict(list)
     for sent, receipt in sender.ended:
         if receipt is OK:
-            accepted[sent.key].append(sent.notification.revision)
+            accepted[sent.key].append(sent.notification)
     assert [] == sender.overlaps
     assert len(alerts) * len(channel_ids) == len(accepted)
-    for revisions in accepted.values():
+    for told in accepted.values():
+        revisions = [each.revision for each in told]
         assert sorted(set(revisions)) == revisions
-        assert events == len(revisions)
+        # What was not told by itself is told by the next one.
+        assert events == sum(each.collapsed_count + 1 for each in told)
+        assert revisions[-1] > len(alerts) * (events - 1)
 
 
 async def test_attempts_of_one_alert_begin_in_the_order_of_its_events(ground: Ground) -> None:
     channel_id = await ground.channel()
-    for _ in range(10):
-        await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
     sender = RecordingSender()
 
-    async with dispatching(ground, sender):
+    async with dispatching(ground, sender) as dispatcher:
+        for count in range(1, 11):
+            await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+            dispatcher.wake()
+            await sender.until(lambda count=count: len(sender.begun) == count)  # type: ignore[misc]
         await until_finished(ground)
 
     assert list(range(1, 11)) == sender.told(channel_id)
+
+
+async def test_nothing_is_sent_before_all_that_there_is_has_been_taken_in(ground: Ground) -> None:
+    channel_id = await ground.channel()
+    await ground.raised(1)
+    sender, known = RecordingSender(), asyncio.Event()
+
+    async def is_known() -> bool:
+        return known.is_set()
+
+    async with dispatching(ground, sender, ready=is_known) as dispatcher:
+        await eventually(lambda: dispatcher.works)
+        for number in range(2, 12):
+            await ground.raised(number)
+            dispatcher.refresh()
+        assert [] == sender.begun
+        for number in range(1, 11):
+            await ground.resolved(number)
+        known.set()
+        dispatcher.wake()
+        await until_finished(ground)
+
+    assert [11] == sender.told(channel_id)
 
 
 async def test_a_channel_that_hangs_holds_its_own_places_only_and_delays_no_other(
@@ -157,7 +192,6 @@ async def test_a_far_side_that_never_accepts_ends_as_dead_and_the_next_news_are_
 ) -> None:
     channel_id = await ground.channel()
     await ground.raised(1)
-    await ground.resolved(1)
 
     async def refuse(sent: Sent) -> Receipt:
         return AGAIN
@@ -165,9 +199,15 @@ async def test_a_far_side_that_never_accepts_ends_as_dead_and_the_next_news_are_
     sender = RecordingSender(refuse)
     async with dispatching(ground, sender):
         await until_finished(ground)
+        await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+        await until_finished(ground)
+        await ground.resolved(1)
+        await until_finished(ground)
 
-    assert [DeliveryState.DEAD, DeliveryState.SUPPRESSED] == await ground.states(channel_id)
-    assert [1] * 4 == sender.told(channel_id)
+    assert [DeliveryState.DEAD, DeliveryState.DEAD, DeliveryState.SUPPRESSED] == (
+        await ground.states(channel_id)
+    )
+    assert [1] * 4 + [2] * 4 == sender.told(channel_id)
 
 
 async def test_a_dead_delivery_is_redelivered_under_the_same_id_with_fresh_retries(
@@ -199,9 +239,9 @@ async def test_a_far_side_that_is_gone_disables_its_channel_and_what_is_pending_
 ) -> None:
     channel_id = await ground.channel()
     await ground.raised(1)
-    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
 
     async def gone(sent: Sent) -> Receipt:
+        await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
         return GONE
 
     sender = RecordingSender(gone)
@@ -315,7 +355,7 @@ async def test_a_worker_that_hangs_past_its_lease_is_replaced_and_settles_no_mor
         return OK
 
     sender = RecordingSender(first_hangs)
-    async with dispatching(ground, sender, lease=timedelta(seconds=0.5)):
+    async with dispatching(ground, sender, lease=timedelta(seconds=3)):
         await until_finished(ground)
         release.set()
         await sender.until(lambda: len(sender.ended) == 2)

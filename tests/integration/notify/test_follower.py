@@ -49,13 +49,13 @@ async def following(database: Database, port: int) -> AsyncIterator[Follower]:
         await channel.close()
 
 
-async def until_at(ground: Ground, log: ScriptedLog, *, within: float = 10) -> None:
+async def until_at(ground: Ground, log: ScriptedLog) -> None:
     """Wait until everything in the log has been taken in."""
 
     async def is_there() -> bool:
         return [(UUID(log.epoch), log.head)] == await ground.rows(POSITION)
 
-    await eventually(is_there, within=within)
+    await eventually(is_there)
 
 
 async def test_a_first_start_rings_for_nothing_of_the_past_but_remembers_what_is_open(
@@ -121,6 +121,25 @@ async def test_what_happened_while_it_was_down_is_taken_in_at_the_next_start(
 
     assert [1, 2] == [delivery.revision for delivery in await ground.of(channel_id)]
     assert [] == await ground.rows(KNOWN)
+
+
+async def test_alerts_that_an_older_version_remembered_can_be_looked_at_after_the_next_start(
+    ground: Ground,
+) -> None:
+    log = ScriptedLog()
+    log.append(an_alert(1))
+    async with serving(log) as port, following(ground.database, port):
+        await until_at(ground, log)
+    await ground.rows("UPDATE known_alerts SET document = NULL")
+
+    async with serving(log) as port, following(ground.database, port):
+
+        async def is_readable() -> bool:
+            return [("web-1",)] == await ground.rows(
+                "SELECT document ->> 'host_id' FROM known_alerts"
+            )
+
+        await eventually(is_readable)
 
 
 async def test_after_a_compaction_the_difference_is_told_by_synthetic_events(
@@ -203,7 +222,7 @@ async def test_a_database_that_dies_and_returns_costs_nothing(postgres_binaries:
                 log.append(an_alert(number))
             await eventually(lambda: not follower.is_well)
             await asyncio.to_thread(cluster.start)
-            await eventually(lambda: follower.is_well, within=20)
+            await eventually(lambda: follower.is_well)
             await until_at(ground, log)
 
         told = await ground.of(channel_id)

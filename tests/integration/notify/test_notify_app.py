@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from standardwebhooks import Webhook
 
 from support.alert_stubs import alert_id, an_alert, resolved
-from support.notify import notify_settings, running_notify
+from support.notify import NO_ALERT_SERVICE, notify_settings, running_notify
 from support.receiver import Answer, running_receiver
 from support.scripted_log import ScriptedLog, serving
 from support.waiting import eventually
@@ -30,7 +30,6 @@ from tocsin.notify.app import NotifyApp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from support.receiver import Receiver
     from tocsin.api.notify.v1.delivery_pb2 import Delivery
 
 pytestmark = pytest.mark.postgres
@@ -91,6 +90,7 @@ async def test_an_alert_rings_heals_and_falls_silent_by_signed_webhooks(notify_u
         await operator.until_ready()
         _, secret = await operator.webhook(receiver.url)
         raised = log.append(an_alert(1))
+        await receiver.wait_for(1)
         over = log.append(resolved(1))
         requests = await receiver.wait_for(2)
 
@@ -132,14 +132,14 @@ async def test_a_restart_in_the_middle_loses_nothing(notify_url: str) -> None:
         for number in range(2, 30):
             log.append(an_alert(number))
         async with running_notify(notify_url, target):
-            await receiver.wait_until(lambda: len(_ids(receiver)) == 29)
+            await receiver.wait_until(lambda: len(receiver.webhook_ids) == 29)
 
-    assert {event.event_id for event in log.events} == _ids(receiver)
+    assert {event.event_id for event in log.events} == receiver.webhook_ids
 
 
 async def test_readiness_says_what_is_missing(notify_url: str) -> None:
     log = ScriptedLog()
-    async with running_notify(notify_url, "127.0.0.1:1") as app, operating(app) as operator:
+    async with running_notify(notify_url, NO_ALERT_SERVICE) as app, operating(app) as operator:
 
         async def keeps_channels() -> bool:
             return bool(await operator.status(CHANNELS) == SERVING)
@@ -179,9 +179,9 @@ async def test_what_could_not_be_told_is_listed_as_dead_with_the_reason(notify_u
 
 
 async def test_a_taken_port_is_told_and_nothing_is_left_running(notify_url: str) -> None:
-    async with running_notify(notify_url, "127.0.0.1:1") as app:
+    async with running_notify(notify_url, NO_ALERT_SERVICE) as app:
         second = NotifyApp(
-            notify_settings(notify_url, "127.0.0.1:1", listen=f"127.0.0.1:{app.port}")
+            notify_settings(notify_url, NO_ALERT_SERVICE, listen=f"127.0.0.1:{app.port}")
         )
         with pytest.raises(ListenError, match="the port is taken"):
             await second.start()
@@ -190,18 +190,14 @@ async def test_a_taken_port_is_told_and_nothing_is_left_running(notify_url: str)
 
 async def test_a_database_that_does_not_answer_is_told(empty_url: str) -> None:
     away = notify_settings(
-        "postgresql://tocsin:pw@127.0.0.1:1/x", "127.0.0.1:1", database_wait_seconds=0
+        "postgresql://tocsin:pw@127.0.0.1:1/x", NO_ALERT_SERVICE, database_wait_seconds=0
     )
     with pytest.raises(UnreachableError, match="does not answer"):
         await NotifyApp(away).start()
     with pytest.raises(MigrationError, match="Migrate it first"):
-        await NotifyApp(notify_settings(empty_url, "127.0.0.1:1")).start()
+        await NotifyApp(notify_settings(empty_url, NO_ALERT_SERVICE)).start()
 
 
 async def test_it_migrates_an_empty_database_at_the_start(empty_url: str) -> None:
-    async with running_notify(empty_url, "127.0.0.1:1", migrate_on_start=True) as app:
+    async with running_notify(empty_url, NO_ALERT_SERVICE, migrate_on_start=True) as app:
         assert app.port > 0
-
-
-def _ids(receiver: Receiver) -> set[str]:
-    return {request.webhook_id for request in receiver.requests}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
-from support.alert_stubs import an_alert, an_event
+from support.alert_stubs import alert_id, an_alert, an_event
 from support.notify_ground import OK, Ground
 from support.waiting import eventually
 from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_RAISED
@@ -17,7 +18,6 @@ from tocsin.notify.store import retention
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from uuid import UUID
 
     from support.clock import ManualClock
     from tocsin.common.postgres.engine import Database
@@ -33,6 +33,15 @@ ROWS = "SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM attempts
 @pytest.fixture
 async def ground(notify_database: Database, clock: ManualClock) -> Ground:
     return Ground(notify_database, clock)
+
+
+async def told(ground: Ground, channel_id: UUID, *numbers: int) -> None:
+    """Raise alerts, tell them, resolve them and tell that."""
+    await ground.raised(*numbers)
+    await deliver(ground, channel_id)
+    for number in numbers:
+        await ground.resolved(number)
+    await deliver(ground, channel_id)
 
 
 async def deliver(ground: Ground, channel_id: UUID) -> None:
@@ -62,10 +71,7 @@ async def test_what_was_over_long_ago_goes_with_its_deliveries_and_attempts(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
-    await ground.raised(1, 2, 3)
-    for number in (1, 2, 3):
-        await ground.resolved(number)
-    await deliver(ground, channel_id)
+    await told(ground, channel_id, 1, 2, 3)
     clock.advance(KEEP)
     assert 0 == await sweep(ground)
     assert [(6, 6)] == await ground.rows(ROWS)
@@ -98,9 +104,7 @@ async def test_nothing_goes_of_an_alert_with_a_delivery_that_is_not_finished(
     ground: Ground, clock: ManualClock
 ) -> None:
     done, disabled = await ground.channel(), await ground.channel()
-    await ground.raised(1)
-    await ground.resolved(1)
-    await deliver(ground, done)
+    await told(ground, done, 1)
     await ground.channels.disable(disabled, "410 Gone", version=1)
     clock.advance(LATER)
 
@@ -112,12 +116,10 @@ async def test_nothing_goes_of_an_alert_that_was_told_lately(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
-    await ground.raised(1)
-    await ground.resolved(1)
-    await deliver(ground, channel_id)
+    await told(ground, channel_id, 1)
     clock.advance(LATER)
-    [first, _] = await ground.of(channel_id)
-    await ground.deliveries.redeliver(first.delivery_id)
+    [_, last] = await ground.of(channel_id)
+    await ground.deliveries.redeliver(last.delivery_id)
     assert 0 == await sweep(ground)
     await deliver(ground, channel_id)
 
@@ -186,3 +188,45 @@ async def test_it_goes_on_page_by_page_to_the_end(ground: Ground, clock: ManualC
 
     async with running(ground):
         await eventually(only_the_open_one_is_left)
+
+
+async def test_what_a_channel_knew_of_an_alert_goes_with_it(
+    ground: Ground, clock: ManualClock
+) -> None:
+    channel_id = await ground.channel()
+    await told(ground, channel_id, 1)
+    await ground.raised(2)
+    await deliver(ground, channel_id)
+    clock.advance(LATER)
+
+    await sweep(ground)
+
+    assert [(UUID(alert_id(2)),)] == await ground.rows("SELECT alert_id FROM tellings")
+
+
+async def test_nothing_goes_of_an_alert_that_is_held(ground: Ground, clock: ManualClock) -> None:
+    await ground.channel()
+    await ground.raised(1)
+    await ground.resolved(1)
+    await ground.rows("UPDATE deliveries SET state = 6 WHERE state = 1")
+    clock.advance(LATER)
+
+    assert 0 == await sweep(ground)
+
+
+async def test_silences_are_forgotten_when_they_were_over_long_ago(
+    ground: Ground, clock: ManualClock
+) -> None:
+    now = clock.now()
+    for end, ended in ((now, None), (now + KEEP, None), (now + KEEP, now)):
+        await ground.rows(
+            "INSERT INTO silences (silence_id, matchers, start_time, end_time, author, reason,"
+            " request_id, create_time, created_by, expire_time, expired_by)"
+            " VALUES (gen_random_uuid(), '[]', $1, $2, '', '', '', $1, '', $3, '')",
+            *(now, end, ended),
+        )
+    clock.advance(LATER)
+
+    await retention.prune_silences(ground.database, clock.now() - KEEP)
+
+    assert [(now + KEEP, None)] == await ground.rows("SELECT end_time, expire_time FROM silences")

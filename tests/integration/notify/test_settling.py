@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from support.alert_stubs import an_alert, an_event
 from support.notify_ground import AGAIN, OK, Ground
 from tocsin.common.errors import UnavailableError
 from tocsin.notify.delivery.retry import DEFAULT_SCHEDULE, RetrySchedule, after_attempt
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.postgres
 
+UNSURE = Receipt(AttemptOutcome.AMBIGUOUS, 0, "connection reset")
 DUE = "SELECT next_attempt_time FROM deliveries WHERE channel_id = $1 ORDER BY sequence"
 
 
@@ -146,53 +148,60 @@ async def due(ground: Ground, channel_id: UUID) -> list[object]:
     return [row[0] for row in await ground.rows(DUE, channel_id)]
 
 
-async def test_what_waits_behind_a_retry_is_put_off_until_then(
+async def test_what_waits_behind_a_retry_takes_its_place_and_its_time(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id, other = await ground.channel(), await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
-    await ground.resolved(1)
     [claim] = await queue.claim(channel_id, 8)
+    await ground.resolved(1)
     await queue.settle(claim, AGAIN)
     await ground.changed(1, 4)
     await ground.raised(2)
 
     retry = clock.now() + timedelta(seconds=5)
-    assert [retry, retry, retry, clock.now()] == await due(ground, channel_id)
-    assert [clock.now()] * 4 == await due(ground, other)
+    assert [None, None, retry, clock.now()] == await due(ground, channel_id)
+    assert [None, None, clock.now(), clock.now()] == await due(ground, other)
 
 
-async def test_what_was_put_off_has_its_turn_as_soon_as_the_one_before_has_ended(
+async def test_a_retry_that_newer_news_replace_ends_as_superseded_by_them(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
-    queue = ground.queue(RetrySchedule((timedelta(), timedelta(seconds=5))))
+    queue = ground.queue()
     await ground.raised(1)
-    await ground.changed(1, 4)
     [claim] = await queue.claim(channel_id, 8)
-    await queue.settle(claim, AGAIN)
-    clock.advance(seconds=5)
-    [claim] = await queue.claim(channel_id, 8)
-    await queue.settle(claim, AGAIN)
+    await ground.changed(1, 2)
+    await queue.settle(claim, UNSURE)
 
-    assert [2] == [claim.document["revision"] for claim in await queue.claim(channel_id, 8)]
+    [old, new] = await ground.of(channel_id)
+    assert (DeliveryState.SUPERSEDED, clock.now()) == (old.state, old.settle_time)
+    assert [(30, new.delivery_id)] == await ground.rows(
+        "SELECT reason, held_by FROM deliveries WHERE delivery_id = $1", old.delivery_id
+    )
+    assert [(True, 1)] == await ground.rows(
+        "SELECT t.maybe_told, d.collapsed_count FROM tellings t JOIN deliveries d"
+        " USING (channel_id, alert_id) WHERE d.delivery_id = $1",
+        new.delivery_id,
+    )
 
 
-async def test_a_redelivered_one_does_not_bring_forward_the_retry_of_a_later_one(
+async def test_newer_news_that_come_while_it_is_settled_are_never_lost(
     ground: Ground, clock: ManualClock
 ) -> None:
     channel_id = await ground.channel()
-    queue = ground.queue(RetrySchedule((timedelta(), timedelta(seconds=5))))
-    await ground.raised(1)
-    await ground.changed(1, 4)
-    [first] = await queue.claim(channel_id, 8)
-    await queue.settle(first, OK)
-    [second] = await queue.claim(channel_id, 8)
-    await queue.settle(second, replace(AGAIN, retry_after=timedelta(hours=1)))
-    await ground.deliveries.redeliver(first.delivery_id)
-    [first] = await queue.claim(channel_id, 8)
-    await queue.settle(first, AGAIN)
+    queue = ground.queue(RetrySchedule((timedelta(),) * 60, jitter=0))
+    await ground.raised(*range(1, 9))
+    for _ in range(20):
+        claims = await queue.claim(channel_id, 8)
+        assert 8 == len(claims)
+        news = (an_event(ground.next(), an_alert(number), 2) for number in range(1, 9))
 
-    now = clock.now()
-    assert [now + timedelta(seconds=5), now + timedelta(hours=1)] == await due(ground, channel_id)
+        await asyncio.gather(
+            ground.take_in(*news), *(queue.settle(claim, UNSURE) for claim in claims)
+        )
+
+    waiting = [each for each in await ground.of(channel_id) if not each.settle_time]
+    assert 8 == len(waiting)
+    assert list(range(161, 169)) == [each.revision for each in waiting]

@@ -29,6 +29,7 @@ from support.notifications import (
 from support.receiver import Answer, running_receiver
 from support.waiting import eventually
 from tocsin.common.clock import SystemClock
+from tocsin.notify.channels.http import GuardedHttp
 from tocsin.notify.channels.webhook import WebhookSender
 from tocsin.notify.domain.channel import Secrets, WebhookConfig, rotate
 from tocsin.notify.domain.delivery import AttemptOutcome
@@ -49,7 +50,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 def a_sender(seconds: float = 10.0) -> WebhookSender:
-    return WebhookSender(LOOPBACK, clock=SystemClock(), tls=client_tls(), seconds=seconds)
+    http = GuardedHttp(LOOPBACK, clock=SystemClock(), tls=client_tls(), seconds=seconds)
+    return WebhookSender(http, clock=SystemClock())
 
 
 async def send(url: str, seconds: float = 10.0) -> Receipt:
@@ -120,7 +122,7 @@ async def test_the_former_secret_signs_no_more_after_24_hours(receiver: Receiver
     config, secrets = rotate(
         WebhookConfig(receiver.url), Secrets(signing_secret=FORMER_SECRET), SECRET, clock.now()
     )
-    sender = WebhookSender(LOOPBACK, clock=clock)
+    sender = WebhookSender(GuardedHttp(LOOPBACK, clock=clock), clock=clock)
 
     clock.advance(timedelta(hours=24) - timedelta(microseconds=1))
     await sender.send(a_notification(), a_channel(config), secrets)
@@ -203,7 +205,7 @@ async def test_retry_after_as_a_date_is_handed_on(receiver: Receiver) -> None:
     clock = ManualClock(datetime.fromisoformat("2026-05-01T12:00:00+00:00"))
     receiver.always = Answer(503, {"retry-after": "Fri, 01 May 2026 12:05:00 GMT"})
 
-    receipt = await WebhookSender(LOOPBACK, clock=clock).send(
+    receipt = await WebhookSender(GuardedHttp(LOOPBACK, clock=clock), clock=clock).send(
         a_notification(), a_webhook(receiver.url), WEBHOOK_SECRETS
     )
 
@@ -409,7 +411,7 @@ async def test_a_certificate_of_another_host_is_refused_before_anything_is_sent(
 async def test_no_way_to_write_a_private_host_gets_past_the_guard(
     receiver: Receiver, host: str, said: str
 ) -> None:
-    sender = WebhookSender((), clock=SystemClock())
+    sender = WebhookSender(GuardedHttp((), clock=SystemClock()), clock=SystemClock())
 
     receipt = await sender.send(
         a_notification(), a_webhook(f"http://{host}:{receiver.port}/"), WEBHOOK_SECRETS
@@ -433,7 +435,7 @@ async def test_a_name_that_resolves_to_a_private_address_after_all_is_refused(
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     socket.getaddrinfo("rebind.example", receiver.port)
-    sender = WebhookSender((), clock=SystemClock())
+    sender = WebhookSender(GuardedHttp((), clock=SystemClock()), clock=SystemClock())
 
     receipt = await sender.send(
         a_notification(), a_webhook(f"http://rebind.example:{receiver.port}/"), WEBHOOK_SECRETS

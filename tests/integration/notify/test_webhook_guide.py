@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from support.notices import every_kind_of_message
 from support.notifications import LOOPBACK, SECRET, WEBHOOK_SECRETS, a_notification, a_webhook
 from support.receiver import Received, running_receiver
 from tocsin.common.clock import SystemClock
 from tocsin.notify.channels.cloudevent import cloudevent
+from tocsin.notify.channels.http import GuardedHttp
 from tocsin.notify.channels.webhook import WebhookSender
+from tocsin.notify.domain.notice import Message, NoticeType
 from tocsin.notify.domain.notification import EventType
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
@@ -23,7 +26,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 @pytest.fixture
 async def request_() -> Received:
     async with running_receiver() as receiver:
-        sender = WebhookSender(LOOPBACK, clock=SystemClock())
+        sender = WebhookSender(GuardedHttp(LOOPBACK, clock=SystemClock()), clock=SystemClock())
         await sender.send(a_notification(), a_webhook(receiver.url), WEBHOOK_SECRETS)
         return receiver.requests[0]
 
@@ -46,7 +49,25 @@ def test_it_shows_the_body_that_is_sent() -> None:
 
 
 def test_it_names_every_type_of_event() -> None:
-    assert [] == [happened for happened in EventType if f"`{happened.dotted}`" not in GUIDE]
+    types = [*EventType, *NoticeType]
+    assert [] == [each for each in types if f"`{each.dotted}`" not in GUIDE]
+
+
+def names_in(document: Any) -> set[str]:
+    """Return the names of the fields, those of maps of counts left out."""
+    if isinstance(document, list):
+        return set().union(*map(names_in, document))
+    if not isinstance(document, dict):
+        return set()
+    inside = [names_in(value) for name, value in document.items() if name != "counts"]
+    return set(document).union(*inside)
+
+
+@pytest.mark.parametrize("message", every_kind_of_message(), ids=lambda each: each.event_type)
+def test_it_names_every_field(message: Message) -> None:
+    fields = names_in(json.loads(cloudevent(message)))
+
+    assert set() == {each for each in fields if not re.search(rf'[`".]{each}[`"]', GUIDE)}
 
 
 def test_it_shows_two_ways_to_verify() -> None:

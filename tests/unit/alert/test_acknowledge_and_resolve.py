@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.observed import ANN, BOB, ORCHESTRATOR, at, failure, success
+from support.observed import ALPHA, ANN, BOB, ORCHESTRATOR, at, failure, success
 from tocsin.alert.domain.alert import Acknowledgement, Alert, ResolveReason, Status
 from tocsin.alert.domain.event import EventType
 from tocsin.alert.engine import people, transitions
@@ -16,7 +16,7 @@ DAY = 24 * 60.0
 
 
 def opened() -> KeyState:
-    return transitions.raise_or_touch(KeyState(), failure(0), ORCHESTRATOR, "Alpha", uuid7).state
+    return transitions.raise_or_touch(KeyState(), failure(0), ORCHESTRATOR, ALPHA, uuid7).state
 
 
 def healed() -> KeyState:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
-from support.observed import ANN, BOB, KEY, ORCHESTRATOR, at, failure, success
-from tocsin.alert.domain.alert import Alert, ResolveReason, Severity, Status
+from support.observed import ALPHA, ANN, BOB, KEY, ORCHESTRATOR, at, failure, success
+from tocsin.alert.domain.alert import Alert, ResolveReason, Severity, Status, Subject
 from tocsin.alert.domain.event import EventType
 from tocsin.alert.domain.observation import Failure
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 from tocsin.alert.engine import people, transitions
-from tocsin.alert.engine.transitions import KeyState
+from tocsin.alert.engine.transitions import HostFacts, KeyState
 from tocsin.common.ids import uuid7
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ NOTHING = KeyState()
 
 
 def raised(state: KeyState, observed: Failure) -> Decision[RaiseOutcome]:
-    return transitions.raise_or_touch(state, observed, ORCHESTRATOR, "Alpha", uuid7)
+    return transitions.raise_or_touch(state, observed, ORCHESTRATOR, ALPHA, uuid7)
 
 
 def cleared(state: KeyState, observed: Success) -> Decision[ClearOutcome]:
@@ -89,6 +90,28 @@ def test_a_raise_with_nothing_open_is_raised_with_an_event() -> None:
         change.alert,
         change.caller,
         change.occur_time,
+    )
+
+
+def test_an_alert_bears_its_subject_and_its_host_as_they_were_when_it_was_raised() -> None:
+    subject = Subject("group-1", "repo-1", "nightly")
+    observed = replace(failure(0), subject=subject)
+    host = HostFacts("Alpha", {"rack": "7"})
+    moved = HostFacts("Beta", {"rack": "8"})
+
+    raised = transitions.raise_or_touch(NOTHING, observed, ORCHESTRATOR, host, uuid7)
+    touched = transitions.raise_or_touch(raised.state, failure(1), ORCHESTRATOR, moved, uuid7)
+
+    first, second = standing(raised.state), standing(touched.state)
+    assert (subject, {"rack": "7"}, None) == (
+        first.subject,
+        first.host_labels,
+        first.suppressed_by,
+    )
+    assert (subject, {"rack": "7"}, "Beta") == (
+        second.subject,
+        second.host_labels,
+        second.host_name,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from support.clock import START
-from support.observed import ANN, ORCHESTRATOR, failure, success
+from support.observed import ALPHA, ANN, ORCHESTRATOR, failure, success
 from tocsin.alert.domain.alert import Alert, Severity, Status
 from tocsin.alert.domain.event import EventType
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
@@ -101,7 +101,7 @@ class Transitions(RuleBasedStateMachine):
     def fail(self, minutes: int, severity: Severity, message: str, cause: str) -> None:
         seen = failure(minutes, severity=severity, message=message, cause=cause)
         standing = self.model.standing
-        decision = transitions.raise_or_touch(self.state, seen, ORCHESTRATOR, "Alpha", uuid7)
+        decision = transitions.raise_or_touch(self.state, seen, ORCHESTRATOR, ALPHA, uuid7)
         types = self.take(decision)
 
         if any(seen.observe_time < cleared for cleared in self.model.clears):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tocsin.cli.times import age, parse_moment, parse_span, parse_until, stamp
+from tocsin.cli.times import span as span_text
 
 NOW = datetime(2026, 1, 1, 3, 15, tzinfo=UTC)
 
@@ -88,3 +89,18 @@ def test_an_exact_time_is_told_in_utc() -> None:
     here = NOW.astimezone(timezone(timedelta(hours=2)))
     assert stamp(here) == "2026-01-01 03:15:00Z"
     assert stamp(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01 00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(0), "0s"),
+        (timedelta(seconds=90), "1m30s"),
+        (timedelta(hours=26), "1d2h"),
+        (timedelta(days=366), "366d"),
+        (timedelta(days=1, seconds=5), "1d5s"),
+    ],
+)
+def test_a_length_of_time_is_told_as_it_is_read(length: timedelta, told: str) -> None:
+    assert told == span_text(length)
+    assert not length or length == parse_span(told)

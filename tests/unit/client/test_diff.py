@@ -72,6 +72,19 @@ def test_nothing_is_told_of_an_alert_that_only_was_touched() -> None:
     assert told([an_alert(1)], [touched]) == []
 
 
+def test_an_alert_that_no_longer_follows_from_another_is_told_last() -> None:
+    root = alert_id(9)
+    before = an_alert(1, suppressed_by=root)
+    after = an_alert(1, severity=SEVERITY_CRITICAL, version=3)
+
+    events = told([before], [after])
+
+    assert ["SEVERITY_CHANGED", "UNSUPPRESSED"] == names(events)
+    assert [root, ""] == [each.alert.suppressed_by for each in events]
+    assert after == events[-1].alert
+    assert [] == told([before], [before])
+
+
 def test_a_new_alert_is_raised_at_the_time_of_its_failure() -> None:
     (event,) = told([], [an_alert(1)])
 

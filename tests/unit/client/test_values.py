@@ -34,6 +34,7 @@ def test_short_names_leave_out_the_prefix_and_the_unset_value() -> None:
         "acknowledged": 4,
         "unacknowledged": 5,
         "resolved": 6,
+        "unsuppressed": 7,
     }
     assert expected == short_names(AlertEventType)
 

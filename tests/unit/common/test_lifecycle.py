@@ -36,7 +36,7 @@ class Steps:
         return self._then(self.taken)
 
     async def reach(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.taken < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -83,7 +83,7 @@ async def test_stopping_ends_a_rest_at_once() -> None:
     loop = BackgroundLoop("test", steps)
     await loop.start()
     await steps.reach(1)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await loop.stop()
 
     assert 1 == steps.taken
@@ -173,7 +173,7 @@ async def test_wakes_do_not_turn_failures_into_a_storm() -> None:
     for _ in range(100):
         loop.wake()
         await asyncio.sleep(0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await loop.stop()
 
     assert 1 == steps.taken

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from support.notifications import ALERT, AT, a_notification
-from tocsin.notify.channels.cloudevent import cloudevent, rfc3339
+from tocsin.notify.channels.cloudevent import cloudevent
+from tocsin.notify.channels.event_values import rfc3339
 from tocsin.notify.domain.notification import AlertStatus, EventType, ResolveReason, Severity
 
 RESOLVED = replace(
@@ -29,6 +30,11 @@ RESOLVED = replace(
     resolve_reason=ResolveReason.AUTO,
     version=6,
     previous_alert_id=UUID(int=9),
+    suppressed_by=UUID(int=10),
+    host_labels={"rack": "7"},
+    source_group_id="home",
+    repository_id="nas",
+    schedule_id="nightly",
 )
 
 
@@ -58,6 +64,8 @@ def test_the_whole_document() -> None:
             "type": "resolved",
             "position": {"epoch": "00000000-0000-0000-0000-000000000005", "revision": 42},
             "synthetic": False,
+            "collapsed_count": 0,
+            "explained_count": 0,
             "actor": "anonymous",
             "on_behalf_of": "alice",
             "note": "thanks",
@@ -86,6 +94,11 @@ def test_the_whole_document() -> None:
                 "resolve_reason": "auto",
                 "version": 6,
                 "previous_alert_id": "00000000-0000-0000-0000-000000000009",
+                "suppressed_by": "00000000-0000-0000-0000-00000000000a",
+                "host_labels": {"rack": "7"},
+                "source_group_id": "home",
+                "repository_id": "nas",
+                "schedule_id": "nightly",
             },
         },
     } == json.loads(cloudevent(notification))

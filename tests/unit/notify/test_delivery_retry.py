@@ -16,9 +16,11 @@ from tocsin.notify.delivery.retry import (
     after_attempt,
     after_loss,
 )
+from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
 EVEN = 0.5  # a roll that changes no delay
 OK = Receipt(AttemptOutcome.DELIVERED, 204)
 AGAIN = Receipt(AttemptOutcome.RETRY, 503, "503 Service Unavailable")
@@ -33,6 +35,10 @@ def decide(receipt: Receipt, retry_count: int = 0, roll: float = EVEN) -> Verdic
     )
 
 
+def lost(retry_count: int) -> Verdict:
+    return after_loss(retry_count=retry_count, schedule=DEFAULT_SCHEDULE, lease=LEASE, now=NOW)
+
+
 def test_the_waits_are_those_of_the_contract_and_then_it_is_dead() -> None:
     waits = []
     for failures in range(12):
@@ -42,7 +48,8 @@ def test_the_waits_are_those_of_the_contract_and_then_it_is_dead() -> None:
 
     assert [5, 30, 120, 300, 900, 1800, 3600, 7200, 14400, 28800, 28800, None] == waits
     assert DeliveryState.DEAD is verdict.state
-    assert "Given up after 12 attempts. The last one: 503 Service Unavailable" == verdict.reason
+    assert DecisionReason.ATTEMPTS_EXHAUSTED is verdict.reason
+    assert "Given up after 12 attempts. The last one: 503 Service Unavailable" == verdict.detail
 
 
 def test_what_was_accepted_is_delivered_and_told() -> None:
@@ -50,16 +57,19 @@ def test_what_was_accepted_is_delivered_and_told() -> None:
 
     assert (DeliveryState.DELIVERED, "", None, True) == (
         verdict.state,
-        verdict.reason,
+        verdict.detail,
         verdict.next_attempt_time,
         verdict.maybe_told,
     )
 
 
 def test_a_refusal_dies_after_three_attempts() -> None:
-    states = [decide(REFUSED, retry_count=count).state for count in range(3)]
+    verdicts = [decide(REFUSED, retry_count=count) for count in range(3)]
 
-    assert [DeliveryState.PENDING, DeliveryState.PENDING, DeliveryState.DEAD] == states
+    assert [DeliveryState.PENDING, DeliveryState.PENDING, DeliveryState.DEAD] == [
+        verdict.state for verdict in verdicts
+    ]
+    assert DecisionReason.REFUSED is verdicts[-1].reason
 
 
 def test_an_ambiguous_end_is_retried_and_counts_as_maybe_told() -> None:
@@ -81,7 +91,8 @@ def test_a_far_side_that_wants_no_more_calls_ends_the_delivery_at_once() -> None
     verdict = decide(GONE)
 
     assert DeliveryState.DEAD is verdict.state
-    assert "The far side asked not to be called again: 410 Gone" == verdict.reason
+    assert DecisionReason.CHANNEL_GONE is verdict.reason
+    assert "The far side asked not to be called again: 410 Gone" == verdict.detail
 
 
 @pytest.mark.parametrize(
@@ -137,7 +148,7 @@ def test_every_delivery_ends_within_as_many_attempts_as_the_schedule_has(
 
 
 def test_a_lost_worker_counts_as_an_attempt_and_the_delivery_is_due_at_once() -> None:
-    verdict = after_loss(retry_count=0, schedule=DEFAULT_SCHEDULE, now=NOW)
+    verdict = lost(retry_count=0)
 
     assert (DeliveryState.PENDING, 1, NOW, True) == (
         verdict.state,
@@ -147,10 +158,21 @@ def test_a_lost_worker_counts_as_an_attempt_and_the_delivery_is_due_at_once() ->
     )
 
 
+def test_a_loop_of_crashes_takes_as_long_as_other_failures_and_its_lease_counts() -> None:
+    waits = []
+    for failures in range(12):
+        verdict = lost(retry_count=failures)
+        due = verdict.next_attempt_time
+        waits.append(None if due is None else (due - NOW + LEASE).total_seconds())
+
+    assert [30, 30, 120, 300, 900, 1800, 3600, 7200, 14400, 28800, 28800, None] == waits
+    assert DeliveryState.DEAD is verdict.state
+
+
 def test_a_delivery_that_kills_its_worker_each_time_ends_as_well() -> None:
     schedule = RetrySchedule((timedelta(), timedelta()))
 
-    verdict = after_loss(retry_count=1, schedule=schedule, now=NOW)
+    verdict = after_loss(retry_count=1, schedule=schedule, lease=LEASE, now=NOW)
 
     assert DeliveryState.DEAD is verdict.state
     assert verdict.maybe_told

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.notify.channels.webhook import retry_after
+from tocsin.notify.channels.judging import retry_after
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from support.notifications import ALERT, AT, a_mailbox, a_notification
 from tocsin.common.clock import SystemClock
 from tocsin.notify.channels.base import plain
+from tocsin.notify.channels.body import body
 from tocsin.notify.channels.mail import mail
-from tocsin.notify.channels.text import body, headline, line
+from tocsin.notify.channels.text import headline, line
 from tocsin.notify.domain.channel import EmailConfig
 from tocsin.notify.domain.notification import AlertStatus, AlertView, EventType, ResolveReason
 

@@ -75,6 +75,11 @@ def alert_fields(alert: Alert, now: datetime) -> Iterator[tuple[str, str | Text]
     yield "status", status_text(alert)
     yield "message", alert.message
     yield "cause", alert.cause
+    yield "source group", alert.source_group_id
+    yield "repository", alert.repository_id
+    yield "schedule", alert.schedule_id
+    yield "objective", _objective_passed(alert)
+    yield "follows from", alert.suppressed_by
     yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(alert.labels.items()))
     yield "raised", _moment(alert.raise_time, now)
     yield "last seen", f"{_moment(alert.last_seen_time, now)}, x{alert.occurrences}"
@@ -123,6 +128,12 @@ def _happened(event: AlertEvent) -> str:
     if event.type == AlertEventType.ALERT_EVENT_TYPE_RESOLVED:
         return f"{name} {short_name(ResolveReason, event.alert.resolve_reason)}"
     return name
+
+
+def _objective_passed(alert: Alert) -> str:
+    """Tell how far the last good backup had aged when the alert last rose."""
+    times = {0: "", 1: "passed"}.get(alert.objective_multiple)
+    return f"passed {alert.objective_multiple} times" if times is None else times
 
 
 def _moment(moment: Timestamp, now: datetime) -> str:

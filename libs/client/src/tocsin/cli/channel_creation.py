@@ -11,8 +11,9 @@ from tocsin.api.notify.v1.channel_pb2 import (
     EmailSecurity,
     WebhookConfig,
 )
-from tocsin.cli.channel_view import channel_fields
+from tocsin.cli import service_creation
 from tocsin.cli.command import command
+from tocsin.cli.creating import create
 from tocsin.cli.names import checked_name
 from tocsin.cli.secrets_given import read_secret
 from tocsin.cli.session import Session
@@ -65,6 +66,7 @@ def add_to(channel_group: typer.Typer) -> None:
     command(group, "webhook")(webhook)
     command(group, "email")(email)
     command(group, "console")(console)
+    service_creation.add_to(group)
     channel_group.add_typer(group, name="create")
 
 
@@ -77,7 +79,7 @@ def webhook(
 ) -> None:
     """Create a channel that sends signed HTTP requests."""
     config = WebhookConfig(url=url, signing_secret=read_secret("--secret-file", secret_file))
-    _create(session, Channel(display_name=name, enabled=not disabled, webhook=config))
+    create(session, Channel(display_name=name, enabled=not disabled, webhook=config))
 
 
 def email(
@@ -105,21 +107,9 @@ def email(
         from_address=sender,
         to_addresses=to,
     )
-    _create(session, Channel(display_name=name, enabled=not disabled, email=config))
+    create(session, Channel(display_name=name, enabled=not disabled, email=config))
 
 
 def console(session: Session, name: Name, disabled: Disabled = False) -> None:
     """Create a channel that prints lines on the standard output of tocsin-notify."""
-    _create(session, Channel(display_name=name, enabled=not disabled, console=ConsoleConfig()))
-
-
-def _create(session: Session, wanted: Channel) -> None:
-    answer = session.notify.create_channel(wanted)
-    if session.output.json_wanted:
-        session.output.document(answer)
-        return
-    session.output.fields(channel_fields(answer.channel))
-    if answer.generated_signing_secret:
-        session.output.line("")
-        session.output.line("The signing secret, shown now and never again:")
-        session.output.line(f"  {answer.generated_signing_secret}")
+    create(session, Channel(display_name=name, enabled=not disabled, console=ConsoleConfig()))

@@ -12,7 +12,7 @@ from tocsin.cli.references import short_id
 from tocsin.cli.times import moment_of, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tocsin.api.notify.v1.channel_pb2 import Channel
     from tocsin.cli.grid import Cell
@@ -21,7 +21,7 @@ CHANNEL_HEADINGS = ("ID", "NAME", "TYPE", "STATE", "TO")
 
 
 def channel_type(channel: Channel) -> str:
-    """Return `webhook`, `email` or `console`; `unknown` for one of a newer server."""
+    """Return `webhook`, `email`, `slack` or the like; `unknown` for one of a newer server."""
     return channel.WhichOneof("config") or "unknown"
 
 
@@ -49,6 +49,8 @@ def channel_fields(channel: Channel) -> Iterator[tuple[str, str | Text]]:
         security = short_name(EmailSecurity, mail.security)
         yield "server", f"{mail.smtp_host}:{mail.smtp_port}, {security}"
         yield "login", mail.username + (" with a password" if mail.password_set else "")
+    if channel.HasField("rate_limit"):
+        yield "rate limit", _rate_limit(channel)
     if channel.webhook.HasField("previous_secret_expire_time"):
         expiry = moment_of(channel.webhook.previous_secret_expire_time)
         yield "former secret", f"signs too until {stamp(expiry)}"
@@ -63,10 +65,34 @@ def _state(channel: Channel) -> Text:
     return Text(f"disabled{reason}", style="yellow")
 
 
+def _rate_limit(channel: Channel) -> str:
+    limit = channel.rate_limit
+    if not limit.burst:
+        return "none"
+    period = limit.refill_period.ToTimedelta().total_seconds()
+    return f"{limit.burst:,} at once, and one more each {period:g} s"
+
+
 def _target(channel: Channel) -> str:
-    kind = channel_type(channel)
-    if kind == "webhook":
-        return channel.webhook.url
-    if kind == "email":
-        return ", ".join(channel.email.to_addresses)
-    return "standard output of tocsin-notify" if kind == "console" else ""
+    return _TARGETS.get(channel_type(channel), _secret)(channel)
+
+
+def _secret(_: Channel) -> str:
+    return "(secret)"
+
+
+def _chat(channel: Channel) -> str:
+    thread = channel.telegram.message_thread_id
+    return channel.telegram.chat_id + (f", topic {thread}" if thread else "")
+
+
+_TARGETS: Mapping[str, Callable[[Channel], str]] = {
+    "webhook": lambda channel: channel.webhook.url,
+    "email": lambda channel: ", ".join(channel.email.to_addresses),
+    "console": lambda _: "standard output of tocsin-notify",
+    "ntfy": lambda channel: f"{channel.ntfy.topic} at {channel.ntfy.server_url or 'ntfy.sh'}",
+    "telegram": _chat,
+    "gotify": lambda channel: channel.gotify.server_url,
+    "alertmanager": lambda channel: channel.alertmanager.url,
+    "apprise": lambda channel: f"Apprise URLs: {channel.apprise.url_count}",
+}

@@ -9,6 +9,7 @@ from tocsin.api.notify.v1.channel_pb2 import Channel, EmailSecurity
 from tocsin.api.notify.v1.delivery_pb2 import AttemptOutcome
 from tocsin.cli import channel_creation, options, references
 from tocsin.cli import channel_creation as creation
+from tocsin.cli.channel_settings import fill
 from tocsin.cli.channel_view import CHANNEL_HEADINGS, channel_fields, channel_row, channel_type
 from tocsin.cli.command import command
 from tocsin.cli.delivery_view import outcome_name
@@ -21,6 +22,29 @@ from tocsin.cli.text import one_line
 from tocsin.cli.times import moment_of, stamp
 
 _PAGE = 1_000
+
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="A field of its type: topic=nights. May be repeated."
+    ),
+]
+Secrets = Annotated[
+    list[str],
+    typer.Option(
+        "--secret",
+        metavar="FIELD=FILE",
+        help="A secret of its type, from a file: token=FILE. `token=` takes it away.",
+    ),
+]
+RateLimit = Annotated[
+    str,
+    typer.Option(
+        "--rate-limit",
+        metavar="LIMIT",
+        help="10/30s: 10 messages at once, and one more each 30 s. Or none, or default.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,6 +97,9 @@ def update(
     password_file: creation.PasswordFile = "",
     sender: creation.From = "",
     to: creation.To = [],  # noqa: B006 - typer never changes it
+    settings: Settings = [],  # noqa: B006
+    secrets: Secrets = [],  # noqa: B006
+    rate_limit: RateLimit = "",
 ) -> None:
     """Change what is given, and leave the rest."""
     given = {
@@ -87,12 +114,14 @@ def update(
         "email.to_addresses": to,
     }
     fields = [path for path, value in given.items() if value not in ("", None, [])]
-    if not fields:
+    if not (fields or settings or secrets or rate_limit):
         raise wrong_usage("Name what to change: tocsin channel update --help lists it.")
     present = session.notify.get_channel(references.channel_id(session, channel))
     wanted = Channel(channel_id=present.channel_id, version=present.version)
     for path in fields:
         _set(wanted, present, path, given[path])
+    more = fill(wanted, present, settings=settings, secrets=secrets, rate_limit=rate_limit)
+    fields += list(more)
     _tell(session, session.notify.update_channel(wanted, fields))
 
 

@@ -7,7 +7,7 @@ annotations when the program runs.
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ from tocsin.cli.targets import check_target
 from tocsin.client.errors import CallError
 
 _PANEL = "Connection and output"
+
+_Ended = TypeVar("_Ended", None, int)
 
 Target = Annotated[
     str,
@@ -64,26 +66,30 @@ _SHARED = (
 )
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    app: typer.Typer, name: str, **written_as: str
+) -> Callable[[Callable[..., _Ended]], Callable[..., _Ended]]:
     """Make a function a command of `app`. Its first parameter is the Session; the rest is typer's.
 
     Every command takes the shared options as well, and closes its connections at its end.
+    `written_as` names the argument or option of a field where it is not the usual one. An int that
+    the function returns is the exit code.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
+    def register(function: Callable[..., _Ended]) -> Callable[..., _Ended]:
         @wraps(function)
-        def run(**given: Any) -> None:
+        def run(**given: Any) -> _Ended:
             target, notify_target, timeout, json = (given.pop(name) for name, _, _ in _SHARED)
             output = Output(json_wanted=json)
             check_target("--target", target)
             check_target("--notify-target", notify_target)
             with Session(output, target, notify_target, timeout) as session:
                 try:
-                    function(session, **given)
+                    return function(session, **given)
                 except UnicodeEncodeError as error:  # Python lets any bytes into arguments
                     raise wrong_usage("An argument holds bytes that are not UTF-8.") from error
                 except CallError as error:
-                    raise explain(error, session) from error
+                    raise explain(error, session, written_as) from error
                 except BrokenPipeError as error:  # typer would make it an exit code 1
                     raise ReaderGoneError from error
 
@@ -95,7 +101,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
     return register
 
 
-def _with_shared_options(function: Callable[..., None]) -> inspect.Signature:
+def _with_shared_options(function: Callable[..., Any]) -> inspect.Signature:
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tocsin.api.notify.v1.delivery_pb2 import DeliveryState
-from tocsin.cli import options, references
+from tocsin.cli import options, redelivering, references
 from tocsin.cli.command import command
 from tocsin.cli.delivery_view import (
     ATTEMPT_HEADINGS,
@@ -18,7 +18,6 @@ from tocsin.cli.delivery_view import (
 from tocsin.cli.names import checked_names
 from tocsin.cli.output import as_json
 from tocsin.cli.session import Session
-from tocsin.cli.text import one_line
 
 _PAGE = 1_000
 
@@ -28,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(help="See who was told, and tell them again.", no_args_is_help=True)
     command(group, "list")(list_deliveries)
     command(group, "show")(show)
-    command(group, "redeliver")(redeliver)
+    redelivering.add_to(group)
     app.add_typer(group, name="delivery")
 
 
@@ -46,7 +45,8 @@ def list_deliveries(
         typer.Option(
             "--state",
             metavar="STATE",
-            help="Only pending, sending, delivered, suppressed or dead ones. May be repeated.",
+            help="Only pending, sending, delivered, suppressed, dead, held, superseded or expired"
+            " ones. May be repeated.",
         ),
     ] = [],  # noqa: B006 - typer never changes it
     limit: Annotated[
@@ -88,13 +88,3 @@ def show(session: Session, delivery: options.DeliveryRef) -> None:
         session.output.table(ATTEMPT_HEADINGS, rows)
     else:
         session.output.line("No attempt was made yet.")
-
-
-def redeliver(session: Session, delivery: options.DeliveryRef) -> None:
-    """Send a delivered or dead one once more, under the same id."""
-    found = session.notify.redeliver(references.delivery_id(session, delivery))
-    if session.output.json_wanted:
-        session.output.document({"delivery": as_json(found)})
-        return
-    channel = one_line(found.channel_display_name)
-    session.output.line(f"{found.event_type} to {channel} waits for its turn ({found.delivery_id})")

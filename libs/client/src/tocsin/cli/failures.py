@@ -9,6 +9,8 @@ from tocsin.cli.text import lines
 from tocsin.client import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tocsin.cli.session import Session
 
 _CODES: dict[type[errors.CallError], ExitCode] = {
@@ -28,6 +30,14 @@ _WRITTEN_AS = {
     "host_id": "HOST",
     "kind": "KIND",
     "alert_id": "ALERT",
+    "source_group_id": "--source-group",
+    "repository_id": "--repository",
+    "job_kind": "--job",
+    "recurrence": "--cron / --on-calendar / --every",
+    "recurrence.cron": "--cron",
+    "recurrence.on_calendar": "--on-calendar",
+    "recurrence.interval": "--every",
+    "recurrence.time_zone": "--time-zone",
     "expire_time": "--for / --until",
     "display_name": "NAME",
     "webhook.url": "--url",
@@ -40,17 +50,25 @@ _WRITTEN_AS = {
     "email.password": "--password-file",
     "email.security": "--security",
 }
+_AS_USUAL: Mapping[str, str] = {}
 
 
-def explain(error: errors.CallError, session: Session) -> CommandError:
-    """Return what to tell about a failed call."""
+def explain(
+    error: errors.CallError, session: Session, written_as: Mapping[str, str] = _AS_USUAL
+) -> CommandError:
+    """Return what to tell about a failed call.
+
+    `written_as` names the arguments and options of fields that this command writes its own way.
+    """
     code = _CODES.get(type(error), ExitCode.SERVER)
     if isinstance(error, errors.UnavailableError) and not error.reason:
         return CommandError(_nobody_there(session), code)
     if isinstance(error, errors.UnimplementedError):
         return CommandError(_somebody_else_there(session), code)
     if error.field_violations:
-        told = [f"{_written_as(v.field)}: {v.description}" for v in error.field_violations]
+        told = [
+            f"{_written_as(v.field, written_as)}: {v.description}" for v in error.field_violations
+        ]
     else:
         told = [str(error)]
     return CommandError("\n".join(line for text in told for line in lines(text)), code)
@@ -72,13 +90,15 @@ def _somebody_else_there(session: Session) -> str:
     )
 
 
-def _written_as(path: str) -> str:
-    path = path.removeprefix("channel.")
-    if path in _WRITTEN_AS:
-        return _WRITTEN_AS[path]
-    name, bracket, which = path.partition("[")
-    written = _WRITTEN_AS.get(name, f"--{name.removesuffix('s').replace('_', '-')}")
-    which = which.removesuffix("]")
+def _written_as(path: str, written_as: Mapping[str, str]) -> str:
+    for outer in ("channel.", "route.", "silence.", "sample."):
+        path = path.removeprefix(outer)
+    names = {**_WRITTEN_AS, **written_as}
+    if path in names:
+        return names[path]
+    name, bracket, rest = path.partition("[")
+    written = names.get(name, f"--{name.removesuffix('s').replace('_', '-')}")
+    which = rest.partition("]")[0]
     if which.isdecimal():  # the first one is number 0 in a path
         which = f"(number {int(which) + 1})"
     return f"{written} {which}" if bracket else written

@@ -1,81 +1,100 @@
-"""`tocsin host …`: the registry of hosts, which gives them the names that people know."""
+"""`tocsin host …`: the machines that are watched, and the names that people know."""
 
 from typing import Annotated
 
 import typer
 
-from tocsin.api.alert.v1.backup_pb2 import Host
+from tocsin.api.alert.v1.backup_pb2 import Host, HostProfile
 from tocsin.cli import options
+from tocsin.cli.backup_view import HOST_HEADINGS, host_fields, host_row
 from tocsin.cli.command import command
+from tocsin.cli.names import checked_name
 from tocsin.cli.output import as_json
+from tocsin.cli.retiring import tell_retired
 from tocsin.cli.session import Session
-from tocsin.cli.times import age, moment_of, stamp
 
 _PAGE = 1_000
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Name the hosts.", no_args_is_help=True)
-    command(group, "put")(put)
-    command(group, "list")(list_hosts)
-    command(group, "show")(show)
-    app.add_typer(group, name="host")
+    group = typer.Typer(help="Name the hosts, and say how their silence is judged.")
+    for name, function in (
+        ("put", put),
+        ("list", list_hosts),
+        ("show", show),
+        ("retire", retire),
+    ):
+        command(group, name)(function)
+    app.add_typer(group, name="host", no_args_is_help=True)
 
 
 def put(
     session: Session,
     host: options.Host,
+    *,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="The name people know it by.")
     ] = "",
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="server (always on), laptop (judged by the objectives of its source groups) or "
+            "ephemeral (never called offline).",
+        ),
+    ] = "server",
+    offline_after: Annotated[
+        str,
+        typer.Option(
+            "--offline-after",
+            metavar="SPAN",
+            help="How long a server may be silent: 15m or more.",
+            show_default="15m from its first heartbeat on",
+        ),
+    ] = "",
     label: options.Labels = [],  # noqa: B006 - typer never changes it
 ) -> None:
-    """Write a host, whole: what is not given is emptied."""
-    written = session.hosts.put_host(host, name=name, labels=options.read_labels(label))
-    if session.output.json_wanted:
-        session.output.document({"host": as_json(written)})
-        return
+    """Write a host, whole: what is not given is emptied. A retired one is watched again."""
+    written = session.backups.put_host(
+        host,
+        name=name,
+        labels=options.read_labels(label),
+        profile=checked_name("--profile", HostProfile, profile),
+        offline_after=options.read_length("--offline-after", offline_after),
+    )
     _tell(session, written)
 
 
-def list_hosts(session: Session) -> None:
+def list_hosts(session: Session, *, all_: options.All = False) -> None:
     """List the hosts by their ids."""
-    hosts = list(session.hosts.list_hosts(page_size=_PAGE))
+    hosts = list(session.backups.list_hosts(include_retired=all_, page_size=_PAGE))
     if session.output.json_wanted:
         session.output.document({"hosts": [as_json(host) for host in hosts]})
         return
     if not hosts:
-        session.output.line("No hosts. Alerts can name any host; naming one here is optional.")
+        session.output.line(
+            "No hosts. Reports may name any host; one that is put here is missed when it is silent."
+        )
         return
     now = session.now()
-    rows = [
-        [host.host_id, host.name, age(moment_of(host.update_time), now), _labels(host)]
-        for host in hosts
-    ]
-    session.output.table(("HOST", "NAME", "CHANGED", "LABELS"), rows)
+    session.output.table(HOST_HEADINGS, [host_row(host, now) for host in hosts])
 
 
 def show(session: Session, host: options.Host) -> None:
-    """Show one host."""
-    found = session.hosts.get_host(host)
-    if session.output.json_wanted:
-        session.output.document({"host": as_json(found)})
-        return
-    _tell(session, found)
+    """Show one host, also a retired one."""
+    _tell(session, session.backups.get_host(host))
+
+
+def retire(session: Session, host: options.Host) -> None:
+    """Watch a host no more, with all it has, and resolve what stands for it."""
+    answer = session.backups.retire_host(host)
+    tell_retired(session, host, answer, "it, its source groups and its schedules")
 
 
 def _tell(session: Session, host: Host) -> None:
-    session.output.fields(
-        [
-            ("host", host.host_id),
-            ("name", host.name),
-            ("labels", _labels(host)),
-            ("created", stamp(moment_of(host.create_time))),
-            ("changed", stamp(moment_of(host.update_time))),
-        ]
-    )
-
-
-def _labels(host: Host) -> str:
-    return ", ".join(f"{name}={value}" for name, value in sorted(host.labels.items()))
+    if session.output.json_wanted:
+        session.output.document({"host": as_json(host)})
+        return
+    session.output.fields(host_fields(host, session.now()))

@@ -10,7 +10,25 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import typer
 
-from tocsin.cli import channels, deciding, deliveries, hosts, reading, reporting, up, watching
+from tocsin.cli import (
+    channels,
+    deciding,
+    deliveries,
+    executing,
+    explaining,
+    groups,
+    hosts,
+    job_reporting,
+    protection,
+    reading,
+    reporting,
+    routes,
+    schedules,
+    silences,
+    spooling,
+    up,
+    watching,
+)
 from tocsin.cli.exits import EXIT_CODES_HELP, CommandError, ExitCode, ReaderGoneError
 
 _HELP = f"""The alarm bell for backups: raise, see and settle alerts, and see who was told.
@@ -34,7 +52,14 @@ def build() -> typer.Typer:
         family.add_to(app)
     channels.add_to(app)
     deliveries.add_to(app)
-    hosts.add_to(app)
+    explaining.add_to(app)
+    routes.add_to(app)
+    silences.add_to(app)
+    for reporter in (executing, job_reporting, spooling):
+        reporter.add_to(app)
+    protection.add_to(app)
+    for registry in (hosts, groups, schedules):
+        registry.add_to(app)
     return app
 
 

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -76,6 +76,8 @@ MinSeverity = Annotated[
         help="Only those at least this severe: info, warning or critical.",
     ),
 ]
+OfHost = Annotated[str, typer.Option("--host", metavar="HOST", help="Only of this host.")]
+All = Annotated[bool, typer.Option("--all", "-a", help="The retired ones, too.")]
 RequestId = Annotated[
     str,
     typer.Option(
@@ -111,6 +113,16 @@ def read_moment(option: str, given: str) -> datetime | None:
     """Read a time, None when none is given."""
     try:
         return parse_moment(given) if given else None
+    except ValueError as error:
+        raise wrong_usage(f"{option}: {error}") from None
+
+
+def read_length(option: str, given: str) -> timedelta | None:
+    """Read a length of time, None when none is given. `0` and `0s` are one too."""
+    if given.strip().lower() in {"0", "0s", "0m"}:
+        return timedelta(0)
+    try:
+        return parse_span(given) if given else None
     except ValueError as error:
         raise wrong_usage(f"{option}: {error}") from None
 

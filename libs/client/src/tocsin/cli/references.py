@@ -1,4 +1,4 @@
-"""Which alert, channel or delivery is meant: by its id, or by a part that is unique.
+"""Which alert, channel or the like is meant: by its id, or by a part that is unique.
 
 Ids are UUIDv7: they begin with the time, so those of one minute begin alike and differ at their
 end. Tables therefore show the end, and either end names a thing.
@@ -88,6 +88,35 @@ def channel_id(session: Session, given: str) -> str:
     return _only(
         "channel", given, found, lambda c: c.channel_id, lambda c: c.display_name
     ).channel_id
+
+
+def route_id(session: Session, given: str) -> str:
+    """Return the id of the route that is meant, by its name or id. Raises CommandError."""
+    full = _whole(given)
+    if full:
+        return full
+    routes = list(session.notify.list_routes().routes)
+    part = given.strip().lower()
+    named = [route for route in routes if route.display_name == given]
+    ending = _ending(part, routes, lambda route: route.route_id) if len(part) >= _LEAST else []
+    if not named and not ending:
+        names = ", ".join(one_line(route.display_name) for route in routes)
+        there_are = f"There are: {names}." if routes else "There are none."
+        raise CommandError(f"No route is called {given!r}. {there_are}")
+    return _only(
+        "route", given, named or ending, lambda r: r.route_id, lambda r: r.display_name
+    ).route_id
+
+
+def silence_id(session: Session, given: str) -> str:
+    """Return the id of the silence that is meant. Raises CommandError as `alert_id` does."""
+    full = _whole(given)
+    if full:
+        return full
+    part = _part("SILENCE", given, "tocsin silence list")
+    silences = session.notify.list_silences(include_expired=True, page_size=_PAGE)
+    found = _ending(part, silences, lambda silence: silence.silence_id)
+    return _only("silence", given, found, lambda s: s.silence_id, lambda s: s.reason).silence_id
 
 
 def _whole(given: str) -> str:

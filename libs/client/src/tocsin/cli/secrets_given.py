@@ -14,19 +14,28 @@ _SIGNING_SECRET_BYTES = 32
 
 def read_secret(option: str, path: str) -> str:
     """Return the first line of a file, or of standard input for `-`; '' when no path is given."""
+    secrets = read_secrets(option, path)
+    if len(secrets) > 1:
+        source = "standard input" if path == "-" else path
+        raise wrong_usage(f"{option}: {source} must hold the secret on one line, and nothing else")
+    return secrets[0] if secrets else ""
+
+
+def read_secrets(option: str, path: str) -> list[str]:
+    """Return the lines of a file, or of standard input for `-`; none when no path is given."""
     if not path:
-        return ""
+        return []
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise wrong_usage(f"{option}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise wrong_usage(f"{option}: {path} is no text file") from None
-    secret = text.strip()
-    if not secret or "\n" in secret:
+    found = [line.strip() for line in text.strip().split("\n")]
+    if not all(found):
         source = "standard input" if path == "-" else path
         raise wrong_usage(f"{option}: {source} must hold the secret on one line, and nothing else")
-    return secret
+    return found
 
 
 def new_signing_secret() -> str:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tocsin.client.backup_sync import SyncBackupClient
 from tocsin.client.notify_sync import SyncNotifyClient
 from tocsin.client.retry import RetryPolicy
-from tocsin.client.sync import SyncAlertClient, SyncBackupClient
+from tocsin.client.sync import SyncAlertClient
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,9 +51,9 @@ class Session:
         return self._alerts
 
     @property
-    def hosts(self) -> SyncBackupClient:
+    def backups(self) -> SyncBackupClient:
         self._asked = (self.alert_target, "--target or TOCSIN_ALERT_TARGET")
-        return self._hosts
+        return self._backups
 
     @property
     def notify(self) -> SyncNotifyClient:
@@ -69,7 +70,7 @@ class Session:
         return self._opened.enter_context(SyncAlertClient(self.alert_target, retry=self._retry))
 
     @cached_property
-    def _hosts(self) -> SyncBackupClient:
+    def _backups(self) -> SyncBackupClient:
         return self._opened.enter_context(SyncBackupClient(self.alert_target, retry=self._retry))
 
     @cached_property

@@ -32,6 +32,17 @@ def parse_span(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def span(length: timedelta) -> str:
+    """Tell a length of time as `parse_span` reads it, at most two units: `1d6h`, `15m`, `0s`."""
+    seconds, told = int(length.total_seconds()), ""
+    for name, unit in reversed(_UNITS.items()):
+        if name != "w" and seconds >= unit:
+            count, seconds = divmod(seconds, unit)
+            told += f"{count}{name}"
+    parts = re.findall(r"\d+[a-z]", told)
+    return "".join(parts[:2]) or "0s"
+
+
 def parse_moment(text: str) -> datetime:
     """Read a time by RFC 3339, its zone included. Raises ValueError that says what to write."""
     try:

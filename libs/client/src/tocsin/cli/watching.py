@@ -51,7 +51,7 @@ def watch(
             "--type",
             metavar="TYPE",
             help="Only these events: raised, severity_changed, cause_changed, acknowledged, "
-            "unacknowledged, resolved. May be repeated.",
+            "unacknowledged, resolved, unsuppressed. May be repeated.",
         ),
     ] = [],  # noqa: B006
 ) -> None:

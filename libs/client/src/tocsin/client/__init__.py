@@ -6,7 +6,9 @@ Example:
     ...     alerts.raise_or_touch("web-1", "backup_failed", "home", message="exit code 1")
 """
 
-from tocsin.client.aio import AlertClient, BackupClient
+from tocsin.client.aio import AlertClient
+from tocsin.client.backup_aio import BackupClient
+from tocsin.client.backup_sync import SyncBackupClient
 from tocsin.client.batch import StreamBatch, StreamEvent
 from tocsin.client.continuity import OutOfStepError
 from tocsin.client.errors import (
@@ -34,7 +36,7 @@ from tocsin.client.notify_sync import SyncNotifyClient
 from tocsin.client.options import OnFirst
 from tocsin.client.retry import RetryPolicy
 from tocsin.client.subscription import EventSubscription, SubscriptionCounts
-from tocsin.client.sync import SyncAlertClient, SyncBackupClient
+from tocsin.client.sync import SyncAlertClient
 
 __all__ = [
     "AbortedError",

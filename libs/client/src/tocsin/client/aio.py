@@ -1,11 +1,10 @@
-"""The asyncio clients of the alert service."""
+"""The asyncio client of alerts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
-from tocsin.api.alert.v1.backup_service_pb2_grpc import BackupServiceStub
 from tocsin.client import requests
 from tocsin.client.calls import AsyncCalls
 from tocsin.client.subscription import EventSubscription
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from tocsin.api.alert.v1 import alert_service_pb2 as pb
-    from tocsin.api.alert.v1 import backup_service_pb2 as backup_pb
     from tocsin.api.alert.v1.alert_pb2 import Alert
-    from tocsin.api.alert.v1.backup_pb2 import Host
     from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.client.options import SubscriptionOptions
     from tocsin.client.retry import RetryPolicy
@@ -206,44 +203,3 @@ class AlertClient(AsyncCalls):
     def subscribe(self, **options: Unpack[SubscriptionOptions]) -> EventSubscription:
         """Follow the event log; see EventSubscription. Close it before this client."""
         return EventSubscription(self.channel, **options)
-
-
-class BackupClient(AsyncCalls):
-    """Keeps the registry of hosts. It raises as AlertClient does.
-
-    Example:
-        >>> async with BackupClient("127.0.0.1:7070") as backups:
-        ...     await backups.put_host("web-1", name="Web server")
-    """
-
-    def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
-        self._stub = BackupServiceStub(self.channel)
-
-    async def put_host(
-        self, host_id: str, *, name: str = "", labels: Mapping[str, str] | None = None
-    ) -> Host:
-        """Write a host, whole: what is not given is emptied."""
-        answer = await self._call(
-            self._stub.PutHost, requests.put_host(host_id, name=name, labels=labels)
-        )
-        return answer.host
-
-    async def get_host(self, host_id: str) -> Host:
-        """Return one host. Raises NotFoundError."""
-        answer = await self._call(self._stub.GetHost, requests.get_host(host_id))
-        return answer.host
-
-    async def list_hosts_page(
-        self, *, page_size: int = 0, page_token: str = ""
-    ) -> backup_pb.ListHostsResponse:
-        """Return one page of hosts, in the order of their ids."""
-        request = requests.list_hosts(page_size=page_size, page_token=page_token)
-        return await self._call(self._stub.ListHosts, request)
-
-    async def list_hosts(self, *, page_size: int = 0) -> AsyncIterator[Host]:
-        """Walk over all hosts, in the order of their ids."""
-        request = requests.list_hosts(page_size=page_size)
-        async for page in self._pages(self._stub.ListHosts, request):
-            for host in page.hosts:
-                yield host

@@ -8,7 +8,7 @@ from tocsin.client.retry import RetryPolicy, call, call_async
 from tocsin.common.rpc.channel import open_channel, open_sync_channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -64,8 +64,14 @@ class AsyncCalls:
         method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer],
         request: _Request,
         retry: RetryPolicy | None = None,
+        *,
+        before: Callable[[_Request], None] | None = None,
     ) -> _Answer:
+        """Make a call under a policy. `before` is done to the request before each attempt."""
+
         async def attempt(timeout: float) -> _Answer:  # noqa: ASYNC109 (gRPC keeps it)
+            if before is not None:
+                before(request)
             return await method(request, timeout=timeout)
 
         return await call_async(retry or self._retry, attempt)
@@ -114,8 +120,17 @@ class SyncCalls:
         method: grpc.UnaryUnaryMultiCallable[_Request, _Answer],
         request: _Request,
         retry: RetryPolicy | None = None,
+        *,
+        before: Callable[[_Request], None] | None = None,
     ) -> _Answer:
-        return call(retry or self._retry, lambda timeout: method(request, timeout=timeout))
+        """Make a call under a policy. `before` is done to the request before each attempt."""
+
+        def attempt(timeout: float) -> _Answer:
+            if before is not None:
+                before(request)
+            return method(request, timeout=timeout)
+
+        return call(retry or self._retry, attempt)
 
     def _pages(
         self, method: grpc.UnaryUnaryMultiCallable[_Asked, _Page], request: _Asked

@@ -2,7 +2,8 @@
 
 The answer is told as synthetic events, in the order in which the alert service itself would have
 told them: an acknowledgement is broken before the severity or the cause changes, and a new one is
-made after. The last event of an alert bears it exactly as the snapshot has it.
+made after; that an alert no longer follows from another is told last. The last event of an alert
+bears it exactly as the snapshot has it.
 
 After a restore an alert may have gone back: what is compared is its state, not its version.
 """
@@ -25,6 +26,7 @@ from tocsin.api.alert.v1.event_pb2 import (
     ALERT_EVENT_TYPE_RESOLVED,
     ALERT_EVENT_TYPE_SEVERITY_CHANGED,
     ALERT_EVENT_TYPE_UNACKNOWLEDGED,
+    ALERT_EVENT_TYPE_UNSUPPRESSED,
     AlertEvent,
     AlertEventType,
     Position,
@@ -103,6 +105,15 @@ def _begin(alert: Alert) -> Iterator[_Step]:
 
 
 def _change(before: Alert, after: Alert, now: Timestamp) -> Iterator[_Step]:
+    if before.suppressed_by and not after.suppressed_by:
+        still = _with(after, suppressed_by=before.suppressed_by)
+        yield from _change_of_state(before, still, now)
+        yield _Step(ALERT_EVENT_TYPE_UNSUPPRESSED, after, now)
+    else:
+        yield from _change_of_state(before, after, now)
+
+
+def _change_of_state(before: Alert, after: Alert, now: Timestamp) -> Iterator[_Step]:
     worse = (before.severity, before.cause) != (after.severity, after.cause)
     kept = _acknowledgement(before) == _acknowledgement(after)
     at = after if kept else _opened(after)

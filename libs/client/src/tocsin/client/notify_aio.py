@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from tocsin.api.notify.v1.channel_service_pb2_grpc import ChannelServiceStub
 from tocsin.api.notify.v1.delivery_service_pb2_grpc import DeliveryServiceStub
 from tocsin.client import notify_requests as requests
-from tocsin.client.calls import AsyncCalls
 from tocsin.client.retry import single_attempt
+from tocsin.client.steering_aio import SteeringCalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from datetime import datetime
     from uuid import UUID
 
     import grpc.aio
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 TEST_TIMEOUT = timedelta(seconds=30)  # a test waits for the far side
 
 
-class NotifyClient(AsyncCalls):
-    """Keeps channels, and shows deliveries and sends them again.
+class NotifyClient(SteeringCalls):
+    """Keeps channels, routes and silences, shows deliveries and sends them again.
 
     Every method raises CallError. What is idempotent is retried; what is not (create, delete,
     test, redeliver, an update that names a version) is tried once.
@@ -40,7 +41,6 @@ class NotifyClient(AsyncCalls):
 
     def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
         super().__init__(target, retry=retry)
-        self._once = single_attempt(self._retry)
         self._channels = ChannelServiceStub(self.channel)
         self._deliveries = DeliveryServiceStub(self.channel)
 
@@ -140,3 +140,37 @@ class NotifyClient(AsyncCalls):
         request = requests.redeliver(delivery_id)
         answer = await self._call(self._deliveries.RedeliverDelivery, request, self._once)
         return answer.delivery
+
+    async def redeliver_all(
+        self,
+        settled_after_time: datetime,
+        *,
+        settled_before_time: datetime | None = None,
+        channel_id: str | UUID = "",
+        states: Iterable[str | int] = (),
+        reasons: Iterable[str | int] = (),
+        limit: int = 0,
+        dry_run: bool = False,
+    ) -> delivery_pb.RedeliverDeliveriesResponse:
+        """Send what was given up since a time once more; with `dry_run` only count it.
+
+        It is tried once: the answer counts what this call sends again.
+        """
+        request = requests.redeliver_all(
+            settled_after_time,
+            settled_before_time=settled_before_time,
+            channel_id=channel_id,
+            states=states,
+            reasons=reasons,
+            limit=limit,
+            dry_run=dry_run,
+        )
+        retry = None if dry_run else self._once
+        return await self._call(self._deliveries.RedeliverDeliveries, request, retry)
+
+    async def explain_alert(
+        self, alert_id: str | UUID, *, channel_id: str | UUID = ""
+    ) -> delivery_pb.ExplainAlertResponse:
+        """Return why an alert was told, or not: every decision. Raises NotFoundError."""
+        request = requests.explain_alert(alert_id, channel_id=channel_id)
+        return await self._call(self._deliveries.ExplainAlert, request)

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tocsin.api.notify.v1 import channel_service_pb2, delivery_pb2, delivery_service_pb2
-from tocsin.client.values import enum_values
+from tocsin.api.notify.v1 import (
+    channel_service_pb2,
+    decision_pb2,
+    delivery_pb2,
+    delivery_service_pb2,
+)
+from tocsin.client.values import enum_values, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from tocsin.api.notify.v1.channel_pb2 import Channel
@@ -67,7 +73,8 @@ def list_deliveries(
 ) -> delivery_service_pb2.ListDeliveriesRequest:
     """Ask for a page of deliveries.
 
-    `states` are of `pending`, `sending`, `delivered`, `suppressed`, `dead`; none means all.
+    `states` are of `pending`, `sending`, `delivered`, `suppressed`, `dead`, `held`, `superseded`,
+    `expired`; none means all.
     """
     return delivery_service_pb2.ListDeliveriesRequest(
         channel_id=str(channel_id),
@@ -86,3 +93,38 @@ def get_delivery(delivery_id: str | UUID) -> delivery_service_pb2.GetDeliveryReq
 def redeliver(delivery_id: str | UUID) -> delivery_service_pb2.RedeliverDeliveryRequest:
     """Name a delivery to send once more."""
     return delivery_service_pb2.RedeliverDeliveryRequest(delivery_id=str(delivery_id))
+
+
+def redeliver_all(
+    settled_after_time: datetime,
+    *,
+    settled_before_time: datetime | None = None,
+    channel_id: str | UUID = "",
+    states: Iterable[str | int] = (),
+    reasons: Iterable[str | int] = (),
+    limit: int = 0,
+    dry_run: bool = False,
+) -> delivery_service_pb2.RedeliverDeliveriesRequest:
+    """Say which deliveries to send once more: those that ended from a time on.
+
+    `states` are of `dead`, `expired`; none means `dead`. `reasons` are of `refused`,
+    `attempts_exhausted`, `channel_gone`, `too_late`; none means all. Times must be aware.
+    """
+    return delivery_service_pb2.RedeliverDeliveriesRequest(
+        channel_id=str(channel_id),
+        states=enum_values("states", delivery_pb2.DeliveryState, states),
+        reasons=enum_values("reasons", decision_pb2.DecisionReason, reasons),
+        settled_after_time=timestamp("settled_after_time", settled_after_time),
+        settled_before_time=timestamp("settled_before_time", settled_before_time),
+        limit=limit,
+        dry_run=dry_run,
+    )
+
+
+def explain_alert(
+    alert_id: str | UUID, *, channel_id: str | UUID = ""
+) -> delivery_service_pb2.ExplainAlertRequest:
+    """Ask why an alert was told, or not, by one channel or by all."""
+    return delivery_service_pb2.ExplainAlertRequest(
+        alert_id=str(alert_id), channel_id=str(channel_id)
+    )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from tocsin.api.notify.v1.channel_service_pb2_grpc import ChannelServiceStub
 from tocsin.api.notify.v1.delivery_service_pb2_grpc import DeliveryServiceStub
 from tocsin.client import notify_requests as requests
-from tocsin.client.calls import SyncCalls
 from tocsin.client.retry import single_attempt
+from tocsin.client.steering_sync import SyncSteeringCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from uuid import UUID
 
     import grpc
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 TEST_TIMEOUT = timedelta(seconds=30)  # a test waits for the far side
 
 
-class SyncNotifyClient(SyncCalls):
-    """Keeps channels, and shows deliveries and sends them again. Threads may share one.
+class SyncNotifyClient(SyncSteeringCalls):
+    """Keeps channels, routes and silences, shows deliveries and sends them again.
 
-    Every method raises CallError. What is idempotent is retried; what is not (create, delete,
-    test, redeliver, an update that names a version) is tried once.
+    Threads may share one. Every method raises CallError. What is idempotent is retried; what is
+    not (create, delete, test, redeliver, an update that names a version) is tried once.
 
     Example:
         >>> with SyncNotifyClient("127.0.0.1:7071") as notify:
@@ -40,7 +41,6 @@ class SyncNotifyClient(SyncCalls):
 
     def __init__(self, target: str | grpc.Channel, *, retry: RetryPolicy | None = None) -> None:
         super().__init__(target, retry=retry)
-        self._once = single_attempt(self._retry)
         self._channels = ChannelServiceStub(self.channel)
         self._deliveries = DeliveryServiceStub(self.channel)
 
@@ -138,3 +138,37 @@ class SyncNotifyClient(SyncCalls):
         request = requests.redeliver(delivery_id)
         answer = self._call(self._deliveries.RedeliverDelivery, request, self._once)
         return answer.delivery
+
+    def redeliver_all(
+        self,
+        settled_after_time: datetime,
+        *,
+        settled_before_time: datetime | None = None,
+        channel_id: str | UUID = "",
+        states: Iterable[str | int] = (),
+        reasons: Iterable[str | int] = (),
+        limit: int = 0,
+        dry_run: bool = False,
+    ) -> delivery_pb.RedeliverDeliveriesResponse:
+        """Send what was given up since a time once more; with `dry_run` only count it.
+
+        It is tried once: the answer counts what this call sends again.
+        """
+        request = requests.redeliver_all(
+            settled_after_time,
+            settled_before_time=settled_before_time,
+            channel_id=channel_id,
+            states=states,
+            reasons=reasons,
+            limit=limit,
+            dry_run=dry_run,
+        )
+        retry = None if dry_run else self._once
+        return self._call(self._deliveries.RedeliverDeliveries, request, retry)
+
+    def explain_alert(
+        self, alert_id: str | UUID, *, channel_id: str | UUID = ""
+    ) -> delivery_pb.ExplainAlertResponse:
+        """Return why an alert was told, or not: every decision. Raises NotFoundError."""
+        request = requests.explain_alert(alert_id, channel_id=channel_id)
+        return self._call(self._deliveries.ExplainAlert, request)

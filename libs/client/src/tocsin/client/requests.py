@@ -1,4 +1,4 @@
-"""The requests of the alert service, built from plain Python arguments.
+"""The requests on alerts, built from plain Python arguments.
 
 Builders that take a `request_id` make one when none is given, so that sending the same request
 again, after whatever failure, changes nothing.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from tocsin.api.alert.v1 import alert_pb2, alert_service_pb2, backup_service_pb2
+from tocsin.api.alert.v1 import alert_pb2, alert_service_pb2
 from tocsin.client.values import enum_value, enum_values, timestamp
 
 if TYPE_CHECKING:
@@ -159,20 +159,3 @@ def list_alert_events(
     return alert_service_pb2.ListAlertEventsRequest(
         alert_id=str(alert_id), page_size=page_size, page_token=page_token
     )
-
-
-def put_host(
-    host_id: str, *, name: str = "", labels: Mapping[str, str] | None = None
-) -> backup_service_pb2.PutHostRequest:
-    """Build a host to write, whole: what is not given is emptied."""
-    return backup_service_pb2.PutHostRequest(host_id=host_id, name=name, labels=dict(labels or {}))
-
-
-def get_host(host_id: str) -> backup_service_pb2.GetHostRequest:
-    """Ask for one host."""
-    return backup_service_pb2.GetHostRequest(host_id=host_id)
-
-
-def list_hosts(*, page_size: int = 0, page_token: str = "") -> backup_service_pb2.ListHostsRequest:
-    """Ask for a page of hosts."""
-    return backup_service_pb2.ListHostsRequest(page_size=page_size, page_token=page_token)

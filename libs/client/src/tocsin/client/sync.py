@@ -1,11 +1,10 @@
-"""The blocking clients of the alert service."""
+"""The blocking client of alerts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
-from tocsin.api.alert.v1.backup_service_pb2_grpc import BackupServiceStub
 from tocsin.client import requests
 from tocsin.client.calls import SyncCalls
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
     import grpc
 
     from tocsin.api.alert.v1 import alert_service_pb2 as pb
-    from tocsin.api.alert.v1 import backup_service_pb2 as backup_pb
     from tocsin.api.alert.v1.alert_pb2 import Alert
-    from tocsin.api.alert.v1.backup_pb2 import Host
     from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.client.retry import RetryPolicy
 
@@ -195,43 +192,3 @@ class SyncAlertClient(SyncCalls):
         request = requests.list_alert_events(alert_id, page_size=page_size)
         for page in self._pages(self._stub.ListAlertEvents, request):
             yield from page.events
-
-
-class SyncBackupClient(SyncCalls):
-    """Keeps the registry of hosts. It raises as SyncAlertClient does.
-
-    Example:
-        >>> with SyncBackupClient("127.0.0.1:7070") as backups:
-        ...     backups.put_host("web-1", name="Web server")
-    """
-
-    def __init__(self, target: str | grpc.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
-        self._stub = BackupServiceStub(self.channel)
-
-    def put_host(
-        self, host_id: str, *, name: str = "", labels: Mapping[str, str] | None = None
-    ) -> Host:
-        """Write a host, whole: what is not given is emptied."""
-        answer = self._call(
-            self._stub.PutHost, requests.put_host(host_id, name=name, labels=labels)
-        )
-        return answer.host
-
-    def get_host(self, host_id: str) -> Host:
-        """Return one host. Raises NotFoundError."""
-        answer = self._call(self._stub.GetHost, requests.get_host(host_id))
-        return answer.host
-
-    def list_hosts_page(
-        self, *, page_size: int = 0, page_token: str = ""
-    ) -> backup_pb.ListHostsResponse:
-        """Return one page of hosts, in the order of their ids."""
-        request = requests.list_hosts(page_size=page_size, page_token=page_token)
-        return self._call(self._stub.ListHosts, request)
-
-    def list_hosts(self, *, page_size: int = 0) -> Iterator[Host]:
-        """Walk over all hosts, in the order of their ids."""
-        request = requests.list_hosts(page_size=page_size)
-        for page in self._pages(self._stub.ListHosts, request):
-            yield from page.hosts

@@ -1,14 +1,15 @@
-"""From Python's values to those of the contract: times, and enum values by their names."""
+"""From Python's values to those of the contract: times, lengths of time, enum values by names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     # Private in protobuf's type stubs, and the only name there that all generated enums share.
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
@@ -31,6 +32,15 @@ def timestamp(field: str, at: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(at)
     return stamp
+
+
+def duration(length: timedelta | None) -> Duration | None:
+    """Return `length` as a Duration, None as None."""
+    if length is None:
+        return None
+    span = Duration()
+    span.FromTimedelta(length)
+    return span
 
 
 def short_names(enum: EnumType[_Value]) -> dict[str, _Value]:

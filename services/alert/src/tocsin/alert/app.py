@@ -21,12 +21,10 @@ from tocsin.alert.rpc.convert import encode_alert, encode_event
 from tocsin.alert.rpc.reads import Reads
 from tocsin.alert.rpc.registry import Registry
 from tocsin.alert.rpc.watch import Watch
-from tocsin.alert.sweep.acknowledgements import AcknowledgementSweep
-from tocsin.alert.sweep.requests import RequestSweep
+from tocsin.alert.sweep.parts import Sweeps
 from tocsin.api.alert.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from tocsin.api.alert.v1.backup_service_pb2_grpc import add_BackupServiceServicer_to_server
 from tocsin.common.clock import SystemClock
-from tocsin.common.lifecycle import BackgroundLoop
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.listener import Listener
 from tocsin.common.postgres.preparation import prepare
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 # Connections that no call can take, however many hang: for the ledger and what runs beside it.
 WRITERS = 4
-NEEDS = {ALERT_SERVICE: ("database", "tail", "ledger"), BACKUP_SERVICE: ("database",)}
+NEEDS = {ALERT_SERVICE: ("database", "tail", "ledger"), BACKUP_SERVICE: ("database", "ledger")}
 
 _log = structlog.get_logger(__name__)
 
@@ -111,16 +109,16 @@ class AlertApp:
 
     def _background(self) -> list[Lifecycle]:
         database, ledger, clock = self._database, self._ledger, self._clock
-        age = timedelta(days=self._settings.retention_days)
-        retention = Retention(age, self._settings.retention_revisions)
-        lapses = AcknowledgementSweep(database, ledger, clock)
+        settings = self._settings
+        retention = Retention(timedelta(days=settings.retention_days), settings.retention_revisions)
         return [
             self._tail,
             Listener(self._url, CHANNEL, lambda _: self._tail.wake()),
             self._wakeup,
             ledger,
-            BackgroundLoop("acknowledgements", lapses.step),
-            BackgroundLoop("requests", RequestSweep(database, clock).step),
+            *Sweeps(database, ledger, clock).loops(
+                suppression_grace=settings.suppression_grace, job_retention=settings.job_retention
+            ),
             Compaction(database, clock=clock, retention=retention),
         ]
 
@@ -128,9 +126,10 @@ class AlertApp:
         limit = self._settings.max_message_bytes
         rpc = RpcServer(self._settings.listen, needs=NEEDS, max_message_bytes=limit)
         alerts = AlertService(self._ledger, Reads(self._reading), self._watch, self._clock)
-        hosts = BackupService(Registry(self._reading, self._clock))
+        registry = Registry(self._reading, self._clock)
+        backups = BackupService(self._ledger, registry, self._clock)
         add_AlertServiceServicer_to_server(alerts, rpc.server)
-        add_BackupServiceServicer_to_server(hosts, rpc.server)
+        add_BackupServiceServicer_to_server(backups, rpc.server)
         self.port = await rpc.start()
         running.push_async_callback(rpc.drain, self._settings.drain)
         probes = Probes(

@@ -82,6 +82,20 @@ class AlertSettings(ServiceSettings):
         le=1_000_000_000,
         description="At least so many of the newest events are kept.",
     )
+    job_retention_days: float = Field(
+        default=90,
+        ge=1,
+        le=3_650,
+        description="A job is remembered so long after its last report. Until "
+        "then the same report is known again.",
+    )
+    suppression_grace_minutes: float = Field(
+        default=10,
+        ge=0,
+        le=1_440,
+        description="When what explained an alert has healed, the alert comes out by itself "
+        "if it still stands so many minutes later.",
+    )
     notify_pause_ms: int = Field(
         default=20,
         ge=1,
@@ -101,3 +115,11 @@ class AlertSettings(ServiceSettings):
     @property
     def database_wait(self) -> timedelta:
         return timedelta(seconds=self.database_wait_seconds)
+
+    @property
+    def job_retention(self) -> timedelta:
+        return timedelta(days=self.job_retention_days)
+
+    @property
+    def suppression_grace(self) -> timedelta:
+        return timedelta(minutes=self.suppression_grace_minutes)

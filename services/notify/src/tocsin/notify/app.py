@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tocsin.api.notify.v1.channel_service_pb2_grpc import add_ChannelServiceServicer_to_server
-from tocsin.api.notify.v1.delivery_service_pb2_grpc import add_DeliveryServiceServicer_to_server
 from tocsin.common.clock import SystemClock
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.preparation import prepare
@@ -19,28 +17,24 @@ from tocsin.common.postgres.reachable import is_reachable
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.probes import Probes
 from tocsin.common.rpc.server import RpcServer
+from tocsin.notify.channels.catalogue import SPECS
 from tocsin.notify.channels.registry import Senders
 from tocsin.notify.delivery.dispatcher import Dispatcher, DispatchOptions
+from tocsin.notify.delivery.health import HealthRecord
 from tocsin.notify.delivery.queue import DeliveryQueue
 from tocsin.notify.delivery.retention import Retention
 from tocsin.notify.follower.follower import Follower
-from tocsin.notify.rpc.channel_service import ChannelService
-from tocsin.notify.rpc.delivery_service import DeliveryService
+from tocsin.notify.services import NEEDS, Parts, register
+from tocsin.notify.store.catching_up import CatchingUp
 from tocsin.notify.store.channels import ChannelStore
-from tocsin.notify.store.deliveries import DeliveryStore
 from tocsin.notify.store.sealing import Sealing
+from tocsin.notify.sweep.parts import Sweeps
 
 if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.notify.config import NotifySettings
 
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
-
-# Channels can be kept while the alert service is away; deliveries cannot come in.
-NEEDS = {
-    "tocsin.api.notify.v1.ChannelService": ("database",),
-    "tocsin.api.notify.v1.DeliveryService": ("database", "stream", "dispatcher"),
-}
 
 _log = structlog.get_logger(__name__)
 
@@ -60,34 +54,40 @@ class NotifyApp:
     ) -> None:
         self.port = 0
         self._settings = settings
-        self._clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         self._url = settings.database_url.get_secret_value()
         self._running: AsyncExitStack | None = None
 
-        self._database = Database(
+        self._database = database = Database(
             self._url, application_name="tocsin-notify", pool_size=settings.database_connections
         )
-        self._channels = ChannelStore(self._database, Sealing(settings.key()), self._clock)
-        self._senders = senders or Senders(settings.allowed_networks, clock=self._clock)
+        self._channels = ChannelStore(database, Sealing(settings.key()), clock)
+        self._senders = senders or Senders(settings.allowed_networks, clock=clock)
         queue = DeliveryQueue(
-            self._database,
-            clock=self._clock,
+            database,
+            clock=clock,
             lease=settings.lease,
             schedule=settings.retry_schedule,
             roll=random.random,
+            specs=SPECS,
         )
+        self._catching_up = CatchingUp(database, clock=clock, patience=settings.catch_up_wait)
         self._dispatcher = Dispatcher(
             queue,
             self._channels,
             self._senders,
-            clock=self._clock,
+            clock=clock,
             options=DispatchOptions(settings.lease, settings.channel_concurrency, settings.drain),
+            ready=self._catching_up.is_over,
+            health=partial(HealthRecord, database, clock=clock, rule=settings.breaker_rule),
         )
-        self._retention = Retention(self._database, clock=self._clock, keep=settings.retention)
+        self._retention = Retention(database, clock=clock, keep=settings.retention)
         self._alert = open_channel(settings.alert_target)
+        wake = self._dispatcher.wake
         self._follower = Follower(
-            self._database, self._alert, clock=self._clock, on_commit=self._dispatcher.wake
+            database, self._alert, clock=clock, on_commit=wake, flap_rule=settings.flap_rule
         )
+        self._sweeps = Sweeps(settings, database, self._alert, clock=clock, on_change=wake)
 
     async def start(self) -> None:
         """Serve. What has begun is stopped again when the rest fails.
@@ -107,7 +107,8 @@ class NotifyApp:
                 migrate_first=self._settings.migrate_on_start,
             )
             await self._serve(running)
-            for part in (self._retention, self._dispatcher, self._follower):
+            self._catching_up.begin()
+            for part in (self._retention, self._dispatcher, self._sweeps, self._follower):
                 await part.start()
                 running.push_async_callback(part.stop)
             self._running = running.pop_all()
@@ -121,18 +122,19 @@ class NotifyApp:
             _log.info("stopped")
 
     async def _serve(self, running: AsyncExitStack) -> None:
-        settings, clock, refresh = self._settings, self._clock, self._dispatcher.refresh
+        settings = self._settings
         rpc = RpcServer(settings.listen, needs=NEEDS)
-        channels = ChannelService(
-            self._channels,
-            self._senders,
-            clock=clock,
-            on_change=refresh,
-            allowed_networks=settings.allowed_networks,
+        register(
+            rpc,
+            Parts(
+                settings=settings,
+                database=self._database,
+                channels=self._channels,
+                senders=self._senders,
+                clock=self._clock,
+                on_change=self._dispatcher.refresh,
+            ),
         )
-        deliveries = DeliveryService(DeliveryStore(self._database, clock=clock), on_change=refresh)
-        add_ChannelServiceServicer_to_server(channels, rpc.server)
-        add_DeliveryServiceServicer_to_server(deliveries, rpc.server)
         self.port = await rpc.start()
         running.push_async_callback(rpc.drain, settings.drain)
         probes = Probes(

@@ -19,7 +19,10 @@ from pydantic import (
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from tocsin.common.config import DatabaseUrl, ListenAddress, Networks, ServiceSettings, Target
+from tocsin.notify.delivery.breaker import BreakerRule
 from tocsin.notify.delivery.retry import DEFAULT_SCHEDULE, RetrySchedule
+from tocsin.notify.domain.flap import FlapRule
+from tocsin.notify.sweep.settings import WatchSettings
 
 KEY_BYTES = 32
 _WRITE_A_KEY = "write 32 bytes in base64, as `tocsin-notify generate-key` prints them"
@@ -92,7 +95,7 @@ class DatabaseSettings(ServiceSettings):
         return timedelta(seconds=self.database_wait_seconds)
 
 
-class NotifySettings(DatabaseSettings):
+class NotifySettings(WatchSettings, DatabaseSettings):
     """Every setting of the service. Read them with `load_settings(NotifySettings)`."""
 
     listen: ListenAddress = Field(
@@ -136,6 +139,40 @@ class NotifySettings(DatabaseSettings):
         le=256,
         description="How many deliveries to one channel are under way at one time, at most.",
     )
+    catch_up_wait_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="How long nothing is sent after a start unless all that tocsin-alert has "
+        "committed is known here. Then what is known is sent.",
+    )
+    breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="After so many attempts in a row that failed, a channel is tried with one "
+        "message at a time, more and more rarely, up to every 5 minutes. 0 means never.",
+    )
+    flap_raises: int = Field(
+        default=6,
+        ge=0,
+        le=100,
+        description="When an alert with the same host, kind and key is raised so often within "
+        "TOCSIN_NOTIFY_FLAP_WINDOW_SECONDS, one message says so, and the next one says when it is "
+        "over. 0 means never.",
+    )
+    flap_window_seconds: float = Field(
+        default=3_600,
+        ge=1,
+        le=604_800,
+        description="In which time those raises are counted.",
+    )
+    flap_calm_seconds: float = Field(
+        default=3_600,
+        ge=1,
+        le=604_800,
+        description="After how long without a raise it is over. What is still wrong is told then.",
+    )
     lease_seconds: float = Field(
         default=30,
         ge=1,
@@ -162,6 +199,12 @@ class NotifySettings(DatabaseSettings):
         le=36_500,
         description="How many days to keep events, deliveries and attempts, at least. Those of an "
         "alert go together, when it is resolved and all of it was told or given up so long ago.",
+    )
+    silence_max_hosts: int = Field(
+        default=5,
+        ge=0,
+        le=1_000_000,
+        description="How many hosts a silence may cover when it is created without being forced.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
@@ -191,6 +234,22 @@ class NotifySettings(DatabaseSettings):
     @property
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
+
+    @property
+    def catch_up_wait(self) -> timedelta:
+        return timedelta(seconds=self.catch_up_wait_seconds)
+
+    @property
+    def breaker_rule(self) -> BreakerRule:
+        return BreakerRule(self.breaker_failures)
+
+    @property
+    def flap_rule(self) -> FlapRule:
+        return FlapRule(
+            self.flap_raises,
+            timedelta(seconds=self.flap_window_seconds),
+            timedelta(seconds=self.flap_calm_seconds),
+        )
 
     @property
     def lease(self) -> timedelta:

@@ -58,6 +58,18 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What of a host an alert is about, as far as it is known; empty where it is not."""
+
+    source_group_id: str = ""
+    repository_id: str = ""
+    schedule_id: str = ""
+
+
+NOTHING_NAMED = Subject()
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One thing that is or was wrong. See the comments of `alert.proto` for each field."""
 
@@ -75,6 +87,10 @@ class Alert:
     acknowledgement: Acknowledgement | None = None
     resolution: Resolution | None = None
     previous_alert_id: UUID | None = None
+    host_labels: Mapping[str, str] = field(default_factory=dict)
+    subject: Subject = NOTHING_NAMED
+    suppressed_by: UUID | None = None
+    objective_multiple: int = 0
 
     @property
     def status(self) -> Status:

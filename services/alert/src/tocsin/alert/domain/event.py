@@ -22,6 +22,7 @@ class EventType(IntEnum):
     ACKNOWLEDGED = 4
     UNACKNOWLEDGED = 5
     RESOLVED = 6
+    UNSUPPRESSED = 7
 
 
 @dataclass(frozen=True, slots=True)

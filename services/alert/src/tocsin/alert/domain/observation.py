@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tocsin.alert.domain.alert import NOTHING_NAMED, Subject
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -26,6 +28,7 @@ class Failure:
     message: str = ""
     cause: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    subject: Subject = NOTHING_NAMED
 
 
 @dataclass(frozen=True, slots=True)

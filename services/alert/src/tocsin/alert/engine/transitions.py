@@ -7,7 +7,7 @@ newer than the last failure. On a tie, failure wins both ways.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tocsin.alert.domain.alert import Alert, Resolution, ResolveReason
@@ -15,7 +15,7 @@ from tocsin.alert.domain.event import EventType
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -48,6 +48,14 @@ class KeyState:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What alerts bear of their host: the name people know it by, and its labels."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One change of an alert, to be recorded as an event. `alert` is as it was after the change."""
 
@@ -71,20 +79,26 @@ class Decision(Generic[Outcome_co]):
     changes: tuple[Change, ...] = ()
 
 
-def raise_or_touch(
-    state: KeyState, failure: Failure, caller: Caller, host_name: str, new_id: Callable[[], UUID]
+def raise_or_touch(  # noqa: PLR0917
+    state: KeyState,
+    failure: Failure,
+    caller: Caller,
+    host: HostFacts,
+    new_id: Callable[[], UUID],
+    root: UUID | None = None,
 ) -> Decision[RaiseOutcome]:
     """Decide on a failure.
 
     Observed before the last clear, it is STALE, also while a newer alert stands: it belongs to
-    what was healed. At the very time of the clear it counts.
+    what was healed. At the very time of the clear it counts. `root` is the alert that explains
+    this one, should it be raised: a touch leaves that as it is, and the subject too.
     """
     if state.cleared_time is not None and failure.observe_time < state.cleared_time:
         return Decision(state, RaiseOutcome.STALE, state.alert)
     standing = state.standing
     if standing is not None:
-        return _touched(state, standing, failure, caller, host_name)
-    alert = _raised(state.alert, failure, host_name, new_id())
+        return _touched(state, standing, failure, caller, host.name)
+    alert = _raised(state.alert, failure, host, new_id(), root)
     return Decision(
         replace(state, alert=alert),
         RaiseOutcome.RAISED,
@@ -119,11 +133,13 @@ def clear(
     )
 
 
-def _raised(previous: Alert | None, failure: Failure, host_name: str, alert_id: UUID) -> Alert:
+def _raised(
+    previous: Alert | None, failure: Failure, host: HostFacts, alert_id: UUID, root: UUID | None
+) -> Alert:
     return Alert(
         alert_id=alert_id,
         key=failure.key,
-        host_name=host_name,
+        host_name=host.name,
         severity=failure.severity,
         message=failure.message,
         cause=failure.cause,
@@ -133,6 +149,9 @@ def _raised(previous: Alert | None, failure: Failure, host_name: str, alert_id: 
         version=1,
         labels=failure.labels,
         previous_alert_id=None if previous is None else previous.alert_id,
+        host_labels=host.labels,
+        subject=failure.subject,
+        suppressed_by=root,
     )
 
 

@@ -32,3 +32,18 @@ def fit_note(text: str) -> str:
     if len(text) <= NOTE_CHARACTERS:
         return text
     return text[: NOTE_CHARACTERS - len(CUT_MARK)] + CUT_MARK
+
+
+def fit_output(text: str) -> str:
+    """Return what a program said in at most 16 KiB of UTF-8: its beginning, and its end, which
+    tells most, with a mark between.
+    """
+    if len(text) * _WIDEST_CHARACTER <= MESSAGE_BYTES:
+        return text
+    encoded = text.encode()
+    if len(encoded) <= MESSAGE_BYTES:
+        return text
+    first = MESSAGE_BYTES // 4
+    last = MESSAGE_BYTES - first - _MARK_BYTES - 1
+    head, tail = encoded[:first], encoded[-last:]
+    return f"{head.decode(errors='ignore')}{CUT_MARK}\n{tail.decode(errors='ignore')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from tocsin.alert.ledger.backup_commands import BackupAnswer, BackupCommand
 from tocsin.common.errors import TocsinError
 
 if TYPE_CHECKING:
@@ -108,7 +109,18 @@ class ChangeAnswer:
     changed: bool
 
 
-Command: TypeAlias = RaiseOrTouch | AutoResolve | Acknowledge | Resolve | Lapse
-Answer: TypeAlias = RaiseAnswer | ClearAnswer | ChangeAnswer
+AlertCommand: TypeAlias = RaiseOrTouch | AutoResolve | Acknowledge | Resolve | Lapse
+AlertAnswer: TypeAlias = RaiseAnswer | ClearAnswer | ChangeAnswer
+Command: TypeAlias = AlertCommand | BackupCommand
+Answer: TypeAlias = AlertAnswer | BackupAnswer
 # An answer, or why there is none.
 Result: TypeAlias = Answer | TocsinError
+
+
+def request_of(command: Command) -> RequestRef | None:
+    """Return the name that a command has for its retries, if it has one."""
+    match command:
+        case RaiseOrTouch() | AutoResolve() | Acknowledge() | Resolve():
+            return command.request
+        case _:
+            return None

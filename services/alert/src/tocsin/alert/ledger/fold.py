@@ -9,108 +9,84 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tocsin.alert.domain.event import Event
-from tocsin.alert.engine import people, transitions
+from tocsin.alert.engine import people
+from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
+from tocsin.alert.ledger import backup_fold, watches
 from tocsin.alert.ledger.commands import (
     Acknowledge,
     Answer,
     AutoResolve,
     ChangeAnswer,
     ClearAnswer,
-    Command,
     Lapse,
     RaiseAnswer,
     RaiseOrTouch,
     Resolve,
+    request_of,
 )
 from tocsin.alert.ledger.remembered import Remembered
-from tocsin.common.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
-
-    from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.key import Key
-    from tocsin.alert.engine.transitions import Decision, KeyState
-    from tocsin.alert.ledger.commands import RequestRef
-    from tocsin.common.ids import NewId
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What a batch needs to know: read under the locks of all of its keys.
-
-    `alerts` has the latest alert of every key and every alert that a command names, as far as
-    they exist. `host_names` lacks hosts that the registry does not know or has no name for.
-    """
-
-    now: datetime
-    states: dict[Key, KeyState]
-    alerts: dict[UUID, Alert]
-    host_names: dict[str, str]
-    remembered: dict[str, Remembered]
+    from tocsin.alert.ledger.alert_book import AlertBook
+    from tocsin.alert.ledger.batch import Batch
+    from tocsin.alert.ledger.commands import AlertAnswer, AlertCommand, Command, RequestRef
 
 
 @dataclass(slots=True)
 class Fold:
     """Applies commands to what was read, and knows what is to be written.
 
-    That is `events` in their order, and those `states`, `alerts` and `remembered` answers that
-    are new or changed.
+    That is what `batch` keeps, and those `remembered` answers that are new. `read_answers` are
+    those of the commands' requests that were remembered before.
     """
 
-    read: Read
-    new_id: NewId
-    events: list[Event] = field(default_factory=list)
-    states: dict[Key, KeyState] = field(default_factory=dict)
-    alerts: dict[UUID, Alert] = field(default_factory=dict)
+    batch: Batch
+    read_answers: dict[str, Remembered]
     remembered: dict[str, Remembered] = field(default_factory=dict)
+
+    @property
+    def book(self) -> AlertBook:
+        return self.batch.book
 
     def apply(self, command: Command) -> Answer:
         """Decide on one command. Raises TocsinError, and then nothing of it is to be written."""
-        request = None if isinstance(command, Lapse) else command.request
+        match command:
+            case RaiseOrTouch() | AutoResolve() | Acknowledge() | Resolve() | Lapse():
+                return self._answer(command)
+            case _:
+                return backup_fold.apply(self.batch, command)
+
+    def _answer(self, command: AlertCommand) -> AlertAnswer:
+        request = request_of(command)
         if request is None:
             return self._decide(command)
         first = self.remembered.get(request.request_id)
         if first is None:
-            first = self.read.remembered.get(request.request_id)
+            first = self.read_answers.get(request.request_id)
         if first is not None:
             return first.answer_to(command, request)
         answer = self._decide(command)
         self._remember(command, request, answer)
         return answer
 
-    def _decide(self, command: Command) -> Answer:
+    def _decide(self, command: AlertCommand) -> AlertAnswer:
         match command:
             case RaiseOrTouch():
-                return self._raise_or_touch(command)
+                raised = self.book.raise_or_touch(command.failure, command.caller)
+                return RaiseAnswer(raised.alert, raised.outcome)
             case AutoResolve():
-                return self._clear(command)
+                cleared = self.book.clear(command.success, command.caller)
+                self._begin_anew(command.success.key, bool(cleared.changes))
+                return ClearAnswer(cleared.alert, cleared.outcome)
             case _:
                 return self._change(command)
 
-    def _raise_or_touch(self, command: RaiseOrTouch) -> RaiseAnswer:
-        key = command.failure.key
-        decision = transitions.raise_or_touch(
-            self._state(key), command.failure, command.caller, self._host_name(key), self.new_id
-        )
-        self._keep(key, decision)
-        return RaiseAnswer(decision.alert, decision.outcome)
-
-    def _clear(self, command: AutoResolve) -> ClearAnswer:
-        key = command.success.key
-        decision = transitions.clear(
-            self._state(key), command.success, command.caller, self._host_name(key)
-        )
-        self._keep(key, decision)
-        return ClearAnswer(decision.alert, decision.outcome)
-
     def _change(self, command: Acknowledge | Resolve | Lapse) -> ChangeAnswer:
-        alert = self._alert(command.alert_id)
-        state = self._state(alert.key)
-        host_name = self._host_name(alert.key)
-        now = self.read.now
+        alert = self.book.alert(command.alert_id)
+        state = self.book.state(alert.key)
+        host_name = self.book.host_name(alert.key.host_id)
+        now = self.book.now
         match command:
             case Acknowledge():
                 act = people.Act(command.caller, now, command.note, host_name)
@@ -120,46 +96,16 @@ class Fold:
                 decision = people.resolve(state, alert, act)
             case Lapse():
                 decision = people.lapse(state, alert, now, host_name)
-        self._keep(alert.key, decision)
+        self.book.keep(alert.key, decision)
+        self._begin_anew(alert.key, decision.outcome and isinstance(command, Resolve))
         return ChangeAnswer(decision.alert or alert, decision.outcome)
 
-    def _state(self, key: Key) -> KeyState:
-        return self.states.get(key) or self.read.states[key]
+    def _begin_anew(self, key: Key, is_resolved: bool) -> None:
+        """Wait for the next run of a schedule whose alert was resolved by other than a run."""
+        if is_resolved and key.kind == STALE_SCHEDULE:
+            watches.begin_anew(self.batch, key)
 
-    def _alert(self, alert_id: UUID) -> Alert:
-        alert = self.alerts.get(alert_id) or self.read.alerts.get(alert_id)
-        if alert is None:
-            raise NotFoundError(f"No alert has the id {alert_id}.", reason="ALERT_NOT_FOUND")
-        return alert
-
-    def _host_name(self, key: Key) -> str:
-        return self.read.host_names.get(key.host_id) or key.host_id
-
-    def _keep(self, key: Key, decision: Decision[object]) -> None:
-        before = self._state(key)
-        if decision.state is before:
-            return
-        self.states[key] = decision.state
-        alert = decision.state.alert
-        if alert is not None and alert is not before.alert:
-            self.alerts[alert.alert_id] = alert
-        for change in decision.changes:
-            self.events.append(self._event(change))
-
-    def _event(self, change: transitions.Change) -> Event:
-        return Event(
-            event_id=self.new_id(),
-            type=change.type,
-            alert=change.alert,
-            actor=change.caller.actor,
-            on_behalf_of=change.caller.on_behalf_of,
-            note=change.note,
-            occur_time=change.occur_time,
-            record_time=self.read.now,
-            traceparent=change.caller.traceparent,
-        )
-
-    def _remember(self, command: Command, request: RequestRef, answer: Answer) -> None:
+    def _remember(self, command: AlertCommand, request: RequestRef, answer: AlertAnswer) -> None:
         self.remembered[request.request_id] = Remembered(
             type(command).__name__, request.fingerprint, answer
         )

@@ -19,6 +19,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tocsin.alert.domain.event import Event
+    from tocsin.alert.domain.host import Host
+    from tocsin.alert.domain.schedule import Schedule
+    from tocsin.alert.domain.source_group import SourceGroup
+    from tocsin.alert.ledger.backup_commands import (
+        CallOffline,
+        DeadlineAnswer,
+        FinishJob,
+        Hear,
+        HearAnswer,
+        JobFinishAnswer,
+        JobStartAnswer,
+        MissRun,
+        PutAnswer,
+        PutHost,
+        PutSchedule,
+        PutSourceGroup,
+        RetireAnswer,
+        RetireHost,
+        RetireSchedule,
+        RetireSourceGroup,
+        Rise,
+        StartJob,
+        Unsuppress,
+    )
     from tocsin.alert.ledger.commands import (
         Acknowledge,
         Answer,
@@ -97,6 +121,28 @@ class Ledger:
     async def submit(self, command: AutoResolve) -> ClearAnswer: ...
     @overload
     async def submit(self, command: Acknowledge | Resolve | Lapse) -> ChangeAnswer: ...
+    @overload
+    async def submit(self, command: StartJob) -> JobStartAnswer: ...
+    @overload
+    async def submit(self, command: FinishJob) -> JobFinishAnswer: ...
+    @overload
+    async def submit(self, command: Hear) -> HearAnswer: ...
+    @overload
+    async def submit(self, command: PutHost) -> PutAnswer[Host]: ...
+    @overload
+    async def submit(self, command: PutSourceGroup) -> PutAnswer[SourceGroup]: ...
+    @overload
+    async def submit(self, command: PutSchedule) -> PutAnswer[Schedule]: ...
+    @overload
+    async def submit(self, command: RetireHost) -> RetireAnswer[Host]: ...
+    @overload
+    async def submit(self, command: RetireSourceGroup) -> RetireAnswer[SourceGroup]: ...
+    @overload
+    async def submit(self, command: RetireSchedule) -> RetireAnswer[Schedule]: ...
+    @overload
+    async def submit(
+        self, command: MissRun | CallOffline | Rise | Unsuppress
+    ) -> DeadlineAnswer: ...
     async def submit(self, command: Command) -> Answer:
         """Write one command and return its answer, once it is durable.
 

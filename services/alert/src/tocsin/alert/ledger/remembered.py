@@ -14,15 +14,16 @@ from tocsin.alert.domain.alert import (
     Resolution,
     ResolveReason,
     Severity,
+    Subject,
 )
 from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 from tocsin.alert.ledger.commands import (
-    Answer,
+    AlertAnswer,
+    AlertCommand,
     AutoResolve,
     ChangeAnswer,
     ClearAnswer,
-    Command,
     RaiseAnswer,
     RaiseOrTouch,
 )
@@ -38,9 +39,9 @@ class Remembered:
 
     command: str
     fingerprint: bytes
-    answer: Answer
+    answer: AlertAnswer
 
-    def answer_to(self, command: Command, request: RequestRef) -> Answer:
+    def answer_to(self, command: AlertCommand, request: RequestRef) -> AlertAnswer:
         """Return the first answer to a retry of the same command.
 
         Raises InvalidArgumentError (REQUEST_ID_REUSED) when it is another one.
@@ -79,7 +80,7 @@ def _reused(request_id: str) -> InvalidArgumentError:
     )
 
 
-def _answer_of(command: str, result: int, document: dict[str, Any] | None) -> Answer:
+def _answer_of(command: str, result: int, document: dict[str, Any] | None) -> AlertAnswer:
     alert = None if document is None else _alert_from_document(document)
     if command == RaiseOrTouch.__name__:
         return RaiseAnswer(alert, RaiseOutcome(result))
@@ -116,6 +117,14 @@ def _alert_to_document(alert: Alert) -> dict[str, Any]:
         "resolution": resolved
         and [resolved.time.isoformat(), resolved.actor, int(resolved.reason)],
         "previous_alert_id": previous and str(previous),
+        "host_labels": dict(alert.host_labels),
+        "subject": [
+            alert.subject.source_group_id,
+            alert.subject.repository_id,
+            alert.subject.schedule_id,
+        ],
+        "suppressed_by": alert.suppressed_by and str(alert.suppressed_by),
+        "objective_multiple": alert.objective_multiple,
     }
 
 
@@ -123,6 +132,7 @@ def _alert_from_document(document: dict[str, Any]) -> Alert:
     acknowledged = document["acknowledgement"]
     resolved = document["resolution"]
     previous = document["previous_alert_id"]
+    root = document.get("suppressed_by")  # an answer from before there were subjects has none
     return Alert(
         alert_id=UUID(document["alert_id"]),
         key=Key(*document["key"]),
@@ -138,6 +148,10 @@ def _alert_from_document(document: dict[str, Any]) -> Alert:
         acknowledgement=acknowledged and _acknowledgement_of(*acknowledged),
         resolution=resolved and _resolution_of(*resolved),
         previous_alert_id=previous and UUID(previous),
+        host_labels=document.get("host_labels", {}),
+        subject=Subject(*document.get("subject", ())),
+        suppressed_by=root and UUID(root),
+        objective_multiple=document.get("objective_multiple", 0),
     )
 
 

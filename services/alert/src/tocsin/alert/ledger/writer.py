@@ -9,7 +9,7 @@ from uuid import uuid4
 import structlog
 
 from tocsin.alert.ledger.transaction import Parts, Written, write_batch
-from tocsin.alert.store.requests import RequestRacedError
+from tocsin.alert.store.races import RacedError
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
 from tocsin.common.postgres.failures import is_worth_repeating, unavailable
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-# A deadlock, or a request_id that another process used at the same moment, is over by the next
-# try; one that is not is beyond repair by trying.
+# A deadlock, or what another process wrote at the same moment, is over by the next try; what is
+# not is beyond repair by trying.
 _TRIES = 5
 
 
@@ -74,7 +74,7 @@ class Writer:
                 async with self._database.transaction() as connection:
                     return await write_batch(connection, commands, self._parts)
             except Exception as error:
-                if not (isinstance(error, RequestRacedError) or is_worth_repeating(error)):
+                if not (isinstance(error, RacedError) or is_worth_repeating(error)):
                     raise
         raise unavailable()
 

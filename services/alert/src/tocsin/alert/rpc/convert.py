@@ -10,7 +10,6 @@ from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 from tocsin.api.alert.v1 import (
     alert_pb2,
     alert_service_pb2,
-    backup_pb2,
     error_reason_pb2,
     event_pb2,
 )
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.event import Event, Position
-    from tocsin.alert.domain.host import Host
     from tocsin.alert.eventlog.log import Entry
     from tocsin.alert.ledger.commands import ChangeAnswer, ClearAnswer, RaiseAnswer
     from tocsin.common.errors import TocsinError
@@ -49,6 +47,7 @@ _EVENT_TYPES = {
     EventType.ACKNOWLEDGED: event_pb2.ALERT_EVENT_TYPE_ACKNOWLEDGED,
     EventType.UNACKNOWLEDGED: event_pb2.ALERT_EVENT_TYPE_UNACKNOWLEDGED,
     EventType.RESOLVED: event_pb2.ALERT_EVENT_TYPE_RESOLVED,
+    EventType.UNSUPPRESSED: event_pb2.ALERT_EVENT_TYPE_UNSUPPRESSED,
 }
 _RAISE_OUTCOMES = {
     RaiseOutcome.RAISED: alert_service_pb2.RAISE_OUTCOME_RAISED,
@@ -78,9 +77,16 @@ def alert_to_stub(alert: Alert) -> alert_pb2.Alert:
         raise_time=to_timestamp(alert.raise_time),
         last_seen_time=to_timestamp(alert.last_seen_time),
         version=alert.version,
+        host_labels=alert.host_labels,
+        source_group_id=alert.subject.source_group_id,
+        repository_id=alert.subject.repository_id,
+        schedule_id=alert.subject.schedule_id,
+        objective_multiple=alert.objective_multiple,
     )
     if alert.previous_alert_id is not None:
         stub.previous_alert_id = str(alert.previous_alert_id)
+    if alert.suppressed_by is not None:
+        stub.suppressed_by = str(alert.suppressed_by)
     _add_people(stub, alert)
     return stub
 
@@ -129,16 +135,6 @@ def event_to_stub(entry: Entry, epoch: UUID) -> event_pb2.AlertEvent:
 
 def position_to_stub(position: Position) -> event_pb2.Position:
     return event_pb2.Position(epoch=str(position.epoch), revision=position.revision)
-
-
-def host_to_stub(host: Host) -> backup_pb2.Host:
-    return backup_pb2.Host(
-        host_id=host.host_id,
-        name=host.name,
-        labels=host.labels,
-        create_time=to_timestamp(host.create_time),
-        update_time=to_timestamp(host.update_time),
-    )
 
 
 def raise_answer_to_stub(answer: RaiseAnswer) -> alert_service_pb2.RaiseOrTouchResponse:

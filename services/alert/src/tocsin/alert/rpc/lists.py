@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tocsin.alert.domain.alert import Alert
-    from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
+    from tocsin.api.alert.v1 import alert_service_pb2
 
 FILTER_ENTRIES = 100
 
@@ -64,21 +64,6 @@ class TimelineQuery:
         return page_token(self.scope, (str(revision),))
 
 
-@dataclass(frozen=True, slots=True)
-class HostsQuery:
-    """A page of hosts that is asked for. `after` is a host_id, empty for the first page."""
-
-    after: str
-    size: int
-
-    def token_after(self, host_id: str) -> str:
-        """Return the token of the page that follows this host."""
-        return page_token(_HOSTS, (host_id,))
-
-
-_HOSTS = b"ListHosts"
-
-
 def read_alert_id(alert_id: str) -> UUID:
     """Return the id of the alert that is asked for, or raise InvalidArgumentError."""
     found = Violations()
@@ -114,17 +99,6 @@ def read_timeline_query(request: alert_service_pb2.ListAlertEventsRequest) -> Ti
     after = 0 if place is None else _read_revision(found, place[0])
     found.raise_if_any()
     return TimelineQuery(alert_id, after, size, scope)
-
-
-def read_hosts_query(request: backup_service_pb2.ListHostsRequest) -> HostsQuery:
-    """Return what is asked for, or raise InvalidArgumentError with all that is wrong."""
-    found = Violations()
-    size = read_page_size(found, "page_size", request.page_size)
-    place = read_page_token(found, "page_token", request.page_token, _HOSTS, parts=1)
-    if place and ("\0" in place[0] or len(place[0]) > ID_CHARACTERS):
-        note_made_up(found, "page_token")
-    found.raise_if_any()
-    return HostsQuery(place[0] if place else "", size)
 
 
 def check_scope(found: Violations, host_ids: Sequence[str], kinds: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from tocsin.alert.domain.alert import (
     Resolution,
     ResolveReason,
     Severity,
+    Subject,
 )
 from tocsin.alert.domain.key import Key
 
@@ -31,6 +32,10 @@ _FIXED = (
     ("labels", "jsonb"),
     ("raise_time", "timestamptz"),
     ("previous_alert_id", "uuid"),
+    ("host_labels", "jsonb"),
+    ("source_group_id", "text"),
+    ("repository_id", "text"),
+    ("schedule_id", "text"),
 )
 _CHANGING = (
     ("host_name", "text"),
@@ -48,6 +53,8 @@ _CHANGING = (
     ("resolve_time", "timestamptz"),
     ("resolved_by", "text"),
     ("resolve_reason", "smallint"),
+    ("suppressed_by", "uuid"),
+    ("objective_multiple", "smallint"),
 )
 
 # What a SELECT must name for `alert_of` to read its rows.
@@ -83,8 +90,7 @@ LIMIT $2
 
 
 def alert_of(row: Mapping[str, Any]) -> Alert:
-    """Read a row that has all of COLUMNS. `labels` may be JSON text or what it stands for."""
-    labels = row["labels"]
+    """Read a row that has all of COLUMNS. Labels may be JSON text or what it stands for."""
     return Alert(
         alert_id=row["alert_id"],
         key=Key(row["host_id"], row["kind"], row["dedup_key"]),
@@ -96,10 +102,14 @@ def alert_of(row: Mapping[str, Any]) -> Alert:
         raise_time=row["raise_time"],
         last_seen_time=row["last_seen_time"],
         version=row["version"],
-        labels=json.loads(labels) if isinstance(labels, str) else labels,
+        labels=_labels_of(row["labels"]),
         acknowledgement=_acknowledgement_of(row),
         resolution=_resolution_of(row),
         previous_alert_id=row["previous_alert_id"],
+        host_labels=_labels_of(row["host_labels"]),
+        subject=Subject(row["source_group_id"], row["repository_id"], row["schedule_id"]),
+        suppressed_by=row["suppressed_by"],
+        objective_multiple=row["objective_multiple"],
     )
 
 
@@ -136,6 +146,11 @@ async def lapsed_acknowledgements(
     return [row[0] for row in await connection.fetch(_LAPSED, now, limit)]
 
 
+def _labels_of(stored: Any) -> Mapping[str, str]:
+    labels: Mapping[str, str] = json.loads(stored) if isinstance(stored, str) else stored
+    return labels
+
+
 def _acknowledgement_of(row: Mapping[str, Any]) -> Acknowledgement | None:
     if row["acknowledge_time"] is None:
         return None
@@ -163,6 +178,10 @@ def _fixed_values(alert: Alert) -> tuple[Any, ...]:
         json.dumps(dict(alert.labels)),
         alert.raise_time,
         alert.previous_alert_id,
+        json.dumps(dict(alert.host_labels)),
+        alert.subject.source_group_id,
+        alert.subject.repository_id,
+        alert.subject.schedule_id,
     )
 
 
@@ -193,4 +212,6 @@ def _changing_values(alert: Alert) -> tuple[Any, ...]:
             if resolved is None
             else (resolved.time, resolved.actor, resolved.reason)
         ),
+        alert.suppressed_by,
+        alert.objective_multiple,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from tocsin.alert.store.races import RacedError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
@@ -47,7 +49,7 @@ class StoredAnswer(NamedTuple):
     document: str
 
 
-class RequestRacedError(Exception):
+class RequestRacedError(RacedError):
     """Another transaction committed one of the request ids after this one had read them."""
 
 

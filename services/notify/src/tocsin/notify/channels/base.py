@@ -1,18 +1,20 @@
-"""What every channel is: something that sends one notification and says what it met."""
+"""What every channel is: something that sends one message and says what it met."""
 
 from __future__ import annotations
 
 import base64
 import re
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote, unquote
 
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from tocsin.notify.domain.channel import Channel, Secrets
-    from tocsin.notify.domain.notification import Notification
+    from tocsin.notify.domain.notice import Message
 
 SEND_SECONDS = 10.0
 """How long one attempt may take, from the look-up of the name to the end of the answer."""
@@ -26,11 +28,15 @@ HIDDEN = "(hidden)"
 # Control characters, line separators, and what turns the direction of writing around.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
+# What is shorter is no token, but a word such as `services` in a path.
+_TOKEN_CHARACTERS = 12
+_BETWEEN_PARTS = re.compile(r"[/?&=:@#,]+")
+
 
 class Sender(Protocol):
     """Sends to the channels of one type."""
 
-    async def send(self, notification: Notification, channel: Channel, secrets: Secrets) -> Receipt:
+    async def send(self, message: Message, channel: Channel, secrets: Secrets) -> Receipt:
         """Make one attempt and say how it ended.
 
         Never raises for what a far side does, and ends within SEND_SECONDS. Cancellation passes
@@ -71,10 +77,40 @@ def plain(text: str) -> str:
     return _CONTROL.sub(" ", readable).strip()[:DETAIL_CHARACTERS].rstrip()
 
 
-def without_secrets(text: str, secrets: Secrets) -> str:
-    """Take every secret out of foreign text, also in the base64 in which it may be echoed."""
-    known = (secrets.signing_secret, secrets.previous_signing_secret, secrets.password)
-    for secret in filter(None, known):
-        text = text.replace(secret, HIDDEN)
-        text = text.replace(base64.b64encode(secret.encode()).decode(), HIDDEN)
+def without_secrets(text: str, secrets: Secrets, *others: str) -> str:
+    """Take every secret out of foreign text, in each form in which it may be echoed.
+
+    Of a secret URL also the parts of its path and query that are long enough to be a token: a far
+    side tells the path that it was asked for, or the token that it does not know. `others` are
+    secrets too, such as a header made of one.
+    """
+    known = {*_tokens(secrets), *others, *_parts_of_urls(secrets)}
+    forms = {form for secret in filter(None, known) for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
     return text
+
+
+def _tokens(secrets: Secrets) -> Iterator[str]:
+    yield secrets.signing_secret
+    yield secrets.previous_signing_secret
+    yield secrets.password
+    yield secrets.token
+
+
+def _parts_of_urls(secrets: Secrets) -> Iterator[str]:
+    for url in (secrets.url, *secrets.urls.splitlines()):
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        # The host of a URL of Apprise may be a token; that of a web address is no secret.
+        parts = _BETWEEN_PARTS.split(path if scheme in {"http", "https"} else f"{host}/{path}")
+        for part in (url, slash + path, *parts):
+            if len(part) >= _TOKEN_CHARACTERS:
+                yield part
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    yield base64.b64encode(secret.encode()).decode()
+    yield quote(secret, safe="")
+    yield unquote(secret)

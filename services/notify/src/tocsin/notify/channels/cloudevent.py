@@ -7,41 +7,44 @@ is a contract with receivers, described in docs/webhooks.md: fields may be added
 from __future__ import annotations
 
 import json
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from tocsin.notify.channels.event_values import name_of, rfc3339, time_of
+from tocsin.notify.channels.notice_event import notice_data
 from tocsin.notify.channels.text import headline
+from tocsin.notify.domain.notice import FlapNotice
+from tocsin.notify.domain.notification import Notification
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from enum import IntEnum
-
-    from tocsin.notify.domain.notification import AlertView, Notification
+    from tocsin.notify.domain.notice import Message
+    from tocsin.notify.domain.notification import AlertView
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 SOURCE = "/tocsin/alert"
+NOTICE_SOURCE = "/tocsin/notify"
 
 
-def cloudevent(notification: Notification) -> bytes:
-    """Return the request body: the same bytes at every attempt."""
+def cloudevent(message: Message) -> bytes:
+    """Return the request body: the same bytes for the same message."""
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": str(notification.event_id),
-        "source": SOURCE,
-        "type": notification.event_type,
-        "subject": str(notification.alert.alert_id),
-        "time": rfc3339(notification.occur_time),
-        "datacontenttype": "application/json",
+        "id": str(message.event_id),
+        "source": SOURCE if isinstance(message, Notification) else NOTICE_SOURCE,
+        "type": message.event_type,
     }
-    if notification.traceparent:
-        event["traceparent"] = notification.traceparent
-    event["data"] = _event(notification)
+    if isinstance(message, Notification):
+        event["subject"] = str(message.alert.alert_id)
+    elif isinstance(message, FlapNotice):
+        event["subject"] = str(message.alert_id)
+    event["time"] = rfc3339(message.occur_time)
+    event["datacontenttype"] = "application/json"
+    if isinstance(message, Notification):
+        if message.traceparent:
+            event["traceparent"] = message.traceparent
+        event["data"] = _event(message)
+    else:
+        event["data"] = notice_data(message)
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def rfc3339(time: datetime) -> str:
-    """Write a time as RFC 3339, in UTC with microseconds: 2026-01-31T22:15:00.000000Z."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _event(notification: Notification) -> dict[str, Any]:
@@ -51,6 +54,8 @@ def _event(notification: Notification) -> dict[str, Any]:
         "type": notification.event_type.rpartition(".")[2],
         "position": {"epoch": str(notification.epoch), "revision": notification.revision},
         "synthetic": notification.synthetic,
+        "collapsed_count": notification.collapsed_count,
+        "explained_count": notification.explained_count,
         "actor": notification.actor,
         "on_behalf_of": notification.on_behalf_of,
         "note": notification.note,
@@ -67,29 +72,26 @@ def _alert(alert: AlertView) -> dict[str, Any]:
         "host_name": alert.host_name,
         "kind": alert.kind,
         "dedup_key": alert.dedup_key,
-        "severity": _name(alert.severity),
-        "status": _name(alert.status),
+        "severity": name_of(alert.severity),
+        "status": name_of(alert.status),
         "message": alert.message,
         "cause": alert.cause,
         "labels": dict(sorted(alert.labels.items())),
         "occurrences": alert.occurrences,
         "raise_time": rfc3339(alert.raise_time),
         "last_seen_time": rfc3339(alert.last_seen_time),
-        "acknowledge_time": _time(alert.acknowledge_time),
+        "acknowledge_time": time_of(alert.acknowledge_time),
         "acknowledged_by": alert.acknowledged_by,
         "acknowledge_note": alert.acknowledge_note,
-        "acknowledge_expire_time": _time(alert.acknowledge_expire_time),
-        "resolve_time": _time(alert.resolve_time),
+        "acknowledge_expire_time": time_of(alert.acknowledge_expire_time),
+        "resolve_time": time_of(alert.resolve_time),
         "resolved_by": alert.resolved_by,
-        "resolve_reason": _name(alert.resolve_reason),
+        "resolve_reason": name_of(alert.resolve_reason),
         "version": alert.version,
         "previous_alert_id": str(alert.previous_alert_id) if alert.previous_alert_id else None,
+        "suppressed_by": str(alert.suppressed_by) if alert.suppressed_by else None,
+        "host_labels": dict(sorted(alert.host_labels.items())),
+        "source_group_id": alert.source_group_id,
+        "repository_id": alert.repository_id,
+        "schedule_id": alert.schedule_id,
     }
-
-
-def _name(member: IntEnum | None) -> str | None:
-    return member.name.lower() if member is not None else None
-
-
-def _time(time: datetime | None) -> str | None:
-    return rfc3339(time) if time is not None else None

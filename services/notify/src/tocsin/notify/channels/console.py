@@ -12,13 +12,25 @@ from typing import TYPE_CHECKING, TextIO
 
 from tocsin.notify.channels.base import SEND_SECONDS, ambiguous, delivered, may_pass
 from tocsin.notify.channels.text import line
+from tocsin.notify.domain.channel import ChannelType
+from tocsin.notify.domain.channel_type import ChannelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tocsin.notify.domain.channel import Channel, Secrets
     from tocsin.notify.domain.delivery import Receipt
-    from tocsin.notify.domain.notification import Notification
+    from tocsin.notify.domain.notice import Message
+
+SPEC = ChannelSpec(
+    type=ChannelType.CONSOLE,
+    display_name="Console",
+    description="Lines on the standard output of tocsin-notify.",
+    fields=(),
+    carries_digests=False,
+    tracks_state=False,
+    deduplicates=False,
+)
 
 
 class ConsoleSender:
@@ -42,12 +54,12 @@ class ConsoleSender:
 
     async def send(
         self,
-        notification: Notification,
+        message: Message,
         channel: Channel,  # noqa: ARG002 - a console has no settings
         secrets: Secrets,  # noqa: ARG002
     ) -> Receipt:
         written: Future[None] = Future()
-        self._lines.put((line(notification), written))
+        self._lines.put((line(message), written))
         self._start_writer()
         try:
             await asyncio.wait_for(asyncio.wrap_future(written), self._seconds)

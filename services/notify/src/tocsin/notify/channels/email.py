@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.notify.channels.address_guard import Network
     from tocsin.notify.domain.delivery import Receipt
-    from tocsin.notify.domain.notification import Notification
+    from tocsin.notify.domain.notice import Message
 
 # RFC 5321, section 4.2.1: 4yz may succeed later, 5yz does not.
 _TRANSIENT, _PERMANENT, _BEYOND = 400, 500, 600
@@ -55,17 +55,17 @@ class EmailSender:
         self._seconds = seconds
         self._names = Names()
 
-    async def send(self, notification: Notification, channel: Channel, secrets: Secrets) -> Receipt:
+    async def send(self, message: Message, channel: Channel, secrets: Secrets) -> Receipt:
         config = channel.config
         if not isinstance(config, EmailConfig):
             raise TypeError(f"not an e-mail channel: {channel.type}")
-        message = mail(notification, channel.channel_id, config, self._clock.now())
+        written = mail(message, channel.channel_id, config, self._clock.now())
         session = _Session(
             config, secrets, Dialer(self._allowed), self._tls, self._seconds, names=self._names
         )
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await session.submit(message.as_bytes())
+                answer = await session.submit(written.as_bytes())
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             session.abandon()
             return session.judge(error)

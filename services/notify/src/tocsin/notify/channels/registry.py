@@ -5,8 +5,19 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
+from tocsin.notify.channels.alertmanager import AlertmanagerSender
+from tocsin.notify.channels.apprise import AppriseSender
 from tocsin.notify.channels.console import ConsoleSender
+from tocsin.notify.channels.discord import DiscordSender
 from tocsin.notify.channels.email import EmailSender
+from tocsin.notify.channels.gotify import GotifySender
+from tocsin.notify.channels.healthchecks import HealthchecksSender
+from tocsin.notify.channels.http import GuardedHttp
+from tocsin.notify.channels.ntfy import NtfySender
+from tocsin.notify.channels.pagerduty import PagerDutySender
+from tocsin.notify.channels.slack import SlackSender
+from tocsin.notify.channels.teams import TeamsSender
+from tocsin.notify.channels.telegram import TelegramSender
 from tocsin.notify.channels.webhook import WebhookSender
 from tocsin.notify.domain.channel import ChannelType
 
@@ -36,10 +47,21 @@ class Senders:
     ) -> None:
         allowed = tuple(allowed_networks)
         trust = tls or ssl.create_default_context()
+        http = GuardedHttp(allowed, clock=clock, tls=trust)
         self._senders: dict[ChannelType, Sender] = {
-            ChannelType.WEBHOOK: WebhookSender(allowed, clock=clock, tls=trust),
+            ChannelType.WEBHOOK: WebhookSender(http, clock=clock),
             ChannelType.EMAIL: EmailSender(allowed, clock=clock, tls=trust),
             ChannelType.CONSOLE: console or ConsoleSender(),
+            ChannelType.NTFY: NtfySender(http),
+            ChannelType.SLACK: SlackSender(http),
+            ChannelType.DISCORD: DiscordSender(http),
+            ChannelType.TEAMS: TeamsSender(http),
+            ChannelType.TELEGRAM: TelegramSender(http),
+            ChannelType.GOTIFY: GotifySender(http),
+            ChannelType.PAGERDUTY: PagerDutySender(http),
+            ChannelType.HEALTHCHECKS: HealthchecksSender(http),
+            ChannelType.ALERTMANAGER: AlertmanagerSender(http),
+            ChannelType.APPRISE: AppriseSender(),
         }
 
     def of(self, channel_type: ChannelType) -> Sender:

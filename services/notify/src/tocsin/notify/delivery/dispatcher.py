@@ -15,10 +15,12 @@ from tocsin.notify.delivery.sending import ChannelSending
 from tocsin.notify.delivery.worker import POLL, ChannelWorker
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from tocsin.common.clock import Clock
     from tocsin.notify.channels.registry import Senders
+    from tocsin.notify.delivery.health import HealthRecord
     from tocsin.notify.delivery.queue import DeliveryQueue
     from tocsin.notify.store.channels import ChannelStore
 
@@ -44,8 +46,16 @@ class DispatchOptions:
         return min(_BEYOND_THE_SENDERS, self.lease * _OF_THE_LEASE)
 
 
+async def _at_once() -> bool:
+    return True
+
+
 class Dispatcher:
-    """Runs the workers."""
+    """Runs the workers.
+
+    `ready` is asked, until it says so once, whether they may begin: see `store.catching_up`.
+    `health` returns what notes how the attempts of a channel end.
+    """
 
     def __init__(
         self,
@@ -55,12 +65,17 @@ class Dispatcher:
         *,
         clock: Clock,
         options: DispatchOptions,
+        ready: Callable[[], Awaitable[bool]] = _at_once,
+        health: Callable[[UUID], HealthRecord] | None = None,
     ) -> None:
         self._queue = queue
         self._channels = channels
         self._senders = senders
         self._clock = clock
         self._options = options
+        self._ready = ready
+        self._health = health
+        self._is_ready = False
         self._works = False
         self._workers: dict[UUID, ChannelWorker] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -77,6 +92,7 @@ class Dispatcher:
     async def stop(self) -> None:
         """Stop all workers, together."""
         await self._loop.stop()
+        self._is_ready = False
         for channel_id in list(self._workers):
             self._dismiss(channel_id)
         if self._leaving:
@@ -84,6 +100,8 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Say that there may be something new to deliver."""
+        if not self._is_ready:
+            self._loop.wake()
         for worker in self._workers.values():
             worker.wake()
 
@@ -94,17 +112,22 @@ class Dispatcher:
 
     async def _step(self) -> timedelta:
         try:
-            enabled = {channel.channel_id for channel in await self._channels.list_enabled()}
-            for channel_id in self._workers.keys() - enabled:
-                self._dismiss(channel_id)
-            for channel_id in enabled - self._workers.keys():
-                await self._employ(channel_id)
+            self._is_ready = self._is_ready or await self._ready()
+            if self._is_ready:
+                await self._staff()
             await self._reclaim()
         except Exception:
             self._works = False
             raise
         self._works = True
         return POLL
+
+    async def _staff(self) -> None:
+        enabled = {channel.channel_id for channel in await self._channels.list_enabled()}
+        for channel_id in self._workers.keys() - enabled:
+            self._dismiss(channel_id)
+        for channel_id in enabled - self._workers.keys():
+            await self._employ(channel_id)
 
     async def _reclaim(self) -> None:
         reclaimed = await self._queue.reclaim_lost()
@@ -128,6 +151,7 @@ class Dispatcher:
             concurrency=self._options.concurrency,
             limit=self._options.limit,
             grace=self._options.grace,
+            health=None if self._health is None else self._health(channel_id),
         )
         self._workers[channel_id] = worker
         await worker.start()

@@ -2,45 +2,51 @@
 
 A claim is a short transaction that takes what is due and gives it a lease with a token. Sending
 happens outside any transaction. A settle needs the token: whoever lost the lease in the meantime
-is refused. For one channel and one alert, one delivery at a time is being sent, and none while an
-earlier one has not ended: the queries below look for it, and the unique index
-`deliveries_one_sending_per_alert` holds it where two of them race.
+is refused. For one channel and one alert, one delivery at a time is being sent, and one at most
+waits behind it: the queries below look for it, and the unique indexes
+`deliveries_one_sending_per_alert` and `deliveries_one_waiting_per_alert` hold it where two race.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import asyncpg
 
+from tocsin.common.ids import uuid7
 from tocsin.notify.delivery import statements
+from tocsin.notify.delivery.claiming import Chosen, Claiming
+from tocsin.notify.delivery.limits import read_limits
 from tocsin.notify.delivery.retry import WORKER_LOST, RetrySchedule, after_attempt, after_loss
 from tocsin.notify.delivery.settling import Settlement, Settlements, settle_all
-from tocsin.notify.delivery.telling import reason_not_to_tell
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
-from tocsin.notify.domain.notification import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
     from tocsin.common.clock import Clock
     from tocsin.common.ids import NewId
     from tocsin.common.postgres.engine import Database
+    from tocsin.notify.domain.channel import ChannelType
+    from tocsin.notify.domain.channel_type import ChannelSpec
+    from tocsin.notify.domain.notice import Message
 
 _RECLAIM_AT_ONCE = 200
 _CLAIM_TRIES = 5
+# Where nothing of what was looked at first is sent now, so many are looked at.
+_LOOK_FURTHER = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A delivery in the hands of one worker, until `lease_expire_time`.
 
-    `document` is the notification as the inbox keeps it; `store.documents` reads it.
-    `channel_version` is that of the channel when the claim was made.
+    `message` is what is sent, None when the stored one cannot be read. `channel_version` is that
+    of the channel when the claim was made.
     """
 
     delivery_id: UUID
@@ -49,15 +55,16 @@ class Claim:
     retry_count: int
     lease_expire_time: datetime
     channel_version: int
-    document: dict[str, Any]
+    message: Message | None
 
 
 class DeliveryQueue:
     """What is to be sent, for all channels and all workers.
 
-    `lease` is how long a claim holds: longer than any send takes. The clocks of all replicas must
-    agree to within a few seconds. Every method raises UnavailableError when the database does not
-    answer.
+    `lease` is how long a claim holds: longer than any send takes. `specs` says what each type of
+    channels takes; a type that it does not name has no limit and carries no digests. The clocks of
+    all replicas must agree to within a few seconds. Every method raises UnavailableError when the
+    database does not answer.
     """
 
     def __init__(
@@ -68,67 +75,71 @@ class DeliveryQueue:
         lease: timedelta,
         schedule: RetrySchedule,
         roll: Callable[[], float],
+        specs: Mapping[ChannelType, ChannelSpec] = MappingProxyType({}),
         new_token: NewId = uuid4,
+        new_id: NewId = uuid7,
     ) -> None:
         self._database = database
         self._clock = clock
         self._lease = lease
         self._schedule = schedule
         self._roll = roll
+        self._specs = specs
         self._new_token = new_token
+        self._new_id = new_id
         self._settlements = Settlements(database)
 
     async def claim(self, channel_id: UUID, limit: int) -> list[Claim]:
-        """Take at most `limit` deliveries of a channel whose turn has come, the oldest due first.
+        """Take at most `limit` deliveries of a channel whose turn has come.
 
-        Those that the rule of telling forbids end here as SUPPRESSED. Nothing is claimed for a
-        channel that is disabled or deleted.
+        Those that the rule of telling forbids end here, or are held for a while. Nothing is
+        claimed for a channel that is disabled or deleted, or whose breaker is open.
         """
+        look = limit
         for _ in range(_CLAIM_TRIES):
             try:
-                claims, looked_at = await self._claim_once(channel_id, limit)
+                claims, looked_at = await self._claim_once(channel_id, limit, look)
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took one of the same alert
-            if claims or looked_at < limit:
+            if claims or looked_at < look:
                 return claims
+            look = max(limit, _LOOK_FURTHER)
         return []
 
-    async def _claim_once(self, channel_id: UUID, limit: int) -> tuple[list[Claim], int]:
+    async def _claim_once(self, channel_id: UUID, limit: int, look: int) -> tuple[list[Claim], int]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(statements.DUE, channel_id, now, limit)
-            suppressed, claims = self._judge(rows, now)
-            if suppressed:
-                await connection.execute(
-                    statements.SUPPRESS, *map(list, zip(*suppressed, strict=True)), now
-                )
+            limits = await read_limits(connection, channel_id, self._specs)
+            if limits is None:
+                return [], 0
+            claiming = Claiming(
+                connection,
+                channel_id,
+                limits,
+                now=now,
+                lease_until=now + self._lease,
+                new_id=self._new_id,
+            )
+            chosen, looked_at = await claiming.choose(limit, limits.look(look))
+            claims = [self._claimed(each, limits.version, now) for each in chosen]
             if claims:
-                ids = [claim.delivery_id for claim in claims]
-                tokens = [claim.token for claim in claims]
-                await connection.execute(statements.LEASE, ids, tokens, now + self._lease, now)
-        return claims, len(rows)
+                rows = [
+                    (claim.delivery_id, claim.token, each.told_as.value)
+                    for claim, each in zip(claims, chosen, strict=True)
+                ]
+                columns = map(list, zip(*rows, strict=True))
+                await connection.execute(statements.LEASE, *columns, now + self._lease, now)
+        return claims, looked_at
 
-    def _judge(
-        self, rows: Sequence[asyncpg.Record], now: datetime
-    ) -> tuple[list[tuple[UUID, str]], list[Claim]]:
-        suppressed, claims = [], []
-        for row in rows:
-            reason = reason_not_to_tell(EventType(row["type"]), maybe_told=row["maybe_told"])
-            if reason is None:
-                claims.append(self._claimed(row, now))
-            else:
-                suppressed.append((row["delivery_id"], reason))
-        return suppressed, claims
-
-    def _claimed(self, row: asyncpg.Record, now: datetime) -> Claim:
+    def _claimed(self, chosen: Chosen, channel_version: int, now: datetime) -> Claim:
         return Claim(
-            delivery_id=row["delivery_id"],
+            delivery_id=chosen.delivery_id,
             token=self._new_token(),
-            attempt=row["attempt_count"] + 1,
-            retry_count=row["retry_count"],
+            attempt=chosen.attempt_count + 1,
+            retry_count=chosen.retry_count,
             lease_expire_time=now + self._lease,
-            channel_version=row["version"],
-            document=json.loads(row["document"]),
+            channel_version=channel_version,
+            message=chosen.message,
         )
 
     async def settle(self, claim: Claim, receipt: Receipt) -> bool:
@@ -154,20 +165,24 @@ class DeliveryQueue:
         """
         now = self._clock.now()
         lost = Receipt(AttemptOutcome.AMBIGUOUS, detail=WORKER_LOST)
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             rows = await connection.fetch(statements.LOST, now, _RECLAIM_AT_ONCE)
             settlements = [
                 Settlement(
                     row["delivery_id"],
                     row["lease_token"],
                     lost,
-                    after_loss(retry_count=row["retry_count"], schedule=self._schedule, now=now),
+                    after_loss(
+                        retry_count=row["retry_count"],
+                        schedule=self._schedule,
+                        lease=self._lease,
+                        now=now,
+                    ),
                     now,
                 )
                 for row in rows
             ]
-            await settle_all(connection, settlements)
-        return len(rows)
+            return len(await settle_all(connection, settlements))
 
     async def next_due(self, channel_id: UUID) -> datetime | None:
         """Return when the next delivery of a channel falls due after now; None when none will."""

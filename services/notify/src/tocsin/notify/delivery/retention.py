@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.common.lifecycle import BackgroundLoop
-from tocsin.notify.store.retention import prune
+from tocsin.notify.store.retention import prune, prune_silences
 
 if TYPE_CHECKING:
     from tocsin.common.clock import Clock
@@ -55,4 +55,5 @@ class Retention:
         if self._forgotten:
             _log.info("old_events_forgotten", count=self._forgotten)
         self._after = self._forgotten = 0
+        await prune_silences(self._database, cutoff)
         return SWEEP_EVERY

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 """What a far side may ask for at most, so that it cannot put a delivery off for ever."""
 
 WORKER_LOST: Final = "The worker was lost while it was sending."
+
+_NONE: Final = DecisionReason.UNSPECIFIED
+# The roll that changes no delay: a lease is as long for all.
+_EVEN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,14 @@ DEFAULT_SCHEDULE: Final = RetrySchedule(
 class Verdict:
     """What becomes of a delivery after an attempt.
 
+    `reason` is why it is DEAD, else UNSPECIFIED; `detail` says for people what was met.
     `retry_count` is how many attempts of this set of retries have failed. `maybe_told` says
     that this attempt told the far side, or may have.
     """
 
     state: DeliveryState
-    reason: str
+    reason: DecisionReason
+    detail: str
     retry_count: int
     next_attempt_time: datetime | None
     maybe_told: bool
@@ -70,34 +77,45 @@ def after_attempt(
 ) -> Verdict:
     """Decide by what the attempt met. `retry_count` is that before the attempt."""
     if receipt.outcome is AttemptOutcome.DELIVERED:
-        return Verdict(DeliveryState.DELIVERED, "", retry_count, None, maybe_told=True)
+        return Verdict(DeliveryState.DELIVERED, _NONE, "", retry_count, None, maybe_told=True)
     failures = retry_count + 1
     maybe_told = receipt.outcome is AttemptOutcome.AMBIGUOUS
     if receipt.disable_channel:
-        reason = f"The far side asked not to be called again: {receipt.detail}"
-        return Verdict(DeliveryState.DEAD, reason, failures, None, maybe_told)
+        detail = f"The far side asked not to be called again: {receipt.detail}"
+        gone = DecisionReason.CHANNEL_GONE
+        return Verdict(DeliveryState.DEAD, gone, detail, failures, None, maybe_told)
+    if receipt.outcome is AttemptOutcome.REFUSED and failures >= REFUSED_ATTEMPTS:
+        return _dead(DecisionReason.REFUSED, failures, receipt.detail, maybe_told=maybe_told)
     wait = schedule.delay_after(failures, roll)
-    refused = receipt.outcome is AttemptOutcome.REFUSED and failures >= REFUSED_ATTEMPTS
-    if wait is None or refused:
-        return _dead(failures, receipt.detail, maybe_told=maybe_told)
+    if wait is None:
+        return _exhausted(failures, receipt.detail, maybe_told=maybe_told)
     asked = min(receipt.retry_after or timedelta(), LONGEST_RETRY_AFTER)
     due = now + max(wait, asked)
-    return Verdict(DeliveryState.PENDING, receipt.detail, failures, due, maybe_told)
+    return Verdict(DeliveryState.PENDING, _NONE, receipt.detail, failures, due, maybe_told)
 
 
-def after_loss(*, retry_count: int, schedule: RetrySchedule, now: datetime) -> Verdict:
+def after_loss(
+    *, retry_count: int, schedule: RetrySchedule, lease: timedelta, now: datetime
+) -> Verdict:
     """Decide for a delivery whose worker never settled it.
 
-    It counts as an attempt, so that a delivery which kills its worker ends as well. It is due at
-    once: the lease was the wait.
+    It counts as an attempt, so that a delivery which kills its worker ends as well, but no sooner
+    than others: a service that is killed again and again must not use up a day of retries in
+    minutes. The lease that has passed is a part of the wait, often all of it.
     """
     failures = retry_count + 1
-    if failures >= len(schedule.delays):
-        return _dead(failures, WORKER_LOST, maybe_told=True)
-    return Verdict(DeliveryState.PENDING, WORKER_LOST, failures, now, maybe_told=True)
+    wait = schedule.delay_after(failures, roll=_EVEN)
+    if wait is None:
+        return _exhausted(failures, WORKER_LOST, maybe_told=True)
+    due = now + max(timedelta(), wait - lease)
+    return Verdict(DeliveryState.PENDING, _NONE, WORKER_LOST, failures, due, maybe_told=True)
 
 
-def _dead(failures: int, detail: str, *, maybe_told: bool) -> Verdict:
+def _exhausted(failures: int, detail: str, *, maybe_told: bool) -> Verdict:
+    return _dead(DecisionReason.ATTEMPTS_EXHAUSTED, failures, detail, maybe_told=maybe_told)
+
+
+def _dead(reason: DecisionReason, failures: int, detail: str, *, maybe_told: bool) -> Verdict:
     attempts = "1 attempt" if failures == 1 else f"{failures} attempts"
-    reason = f"Given up after {attempts}. The last one: {detail}"
-    return Verdict(DeliveryState.DEAD, reason, failures, None, maybe_told)
+    detail = f"Given up after {attempts}. The last one: {detail}"
+    return Verdict(DeliveryState.DEAD, reason, detail, failures, None, maybe_told)

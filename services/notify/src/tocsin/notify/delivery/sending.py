@@ -12,7 +12,6 @@ import structlog
 from tocsin.common.errors import NotFoundError, TocsinError
 from tocsin.notify.channels.base import without_secrets
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
-from tocsin.notify.store.documents import from_document
 from tocsin.notify.store.sealing import SecretsUnreadableError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tocsin.notify.channels.registry import Senders
     from tocsin.notify.delivery.queue import Claim
     from tocsin.notify.domain.channel import Channel, Secrets
-    from tocsin.notify.domain.notification import Notification
+    from tocsin.notify.domain.notice import Message
     from tocsin.notify.store.channels import ChannelStore
 
 _log = structlog.get_logger(__name__)
@@ -55,16 +54,13 @@ class ChannelSending:
 
     async def attempt(self, claim: Claim) -> Receipt:
         """Send what was claimed and say what that met. Raises nothing but CancelledError."""
-        try:
-            notification = from_document(claim.document)
-        except (KeyError, TypeError, ValueError):
-            _log.exception("stored_notification_unreadable", delivery_id=str(claim.delivery_id))
+        if claim.message is None:
             return Receipt(AttemptOutcome.REFUSED, detail="The stored event cannot be read.")
         try:
             channel, secrets = await self._configuration(claim.channel_version)
         except (TocsinError, SecretsUnreadableError) as error:
             return Receipt(AttemptOutcome.RETRY, detail=str(error))
-        return await self._send(notification, channel, secrets)
+        return await self._send(claim.message, channel, secrets)
 
     async def _configuration(self, version: int) -> tuple[Channel, Secrets]:
         """Return the channel and its secrets, read again only when the channel has changed."""
@@ -76,12 +72,10 @@ class ChannelSending:
         self._current = await self._channels.get_opened(self._channel_id)
         return self._current
 
-    async def _send(
-        self, notification: Notification, channel: Channel, secrets: Secrets
-    ) -> Receipt:
+    async def _send(self, message: Message, channel: Channel, secrets: Secrets) -> Receipt:
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
-                return await self._senders.of(channel.type).send(notification, channel, secrets)
+                return await self._senders.of(channel.type).send(message, channel, secrets)
         except TimeoutError:
             seconds = self._limit.total_seconds()
             return Receipt(AttemptOutcome.AMBIGUOUS, detail=f"No end within {seconds:g} s.")

@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from tocsin.common.errors import TocsinError
 from tocsin.notify.delivery import statements
 from tocsin.notify.domain.delivery import DeliveryState
@@ -19,13 +21,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    import asyncpg
-
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.delivery.retry import Verdict
     from tocsin.notify.domain.delivery import Receipt
 
 _AT_ONCE = 200
+_TRIES = 5
 _LONGEST_DETAIL = 1024
 
 
@@ -46,7 +47,8 @@ class Settlement:
             self.delivery_id,
             self.token,
             verdict.state.value,
-            storable(verdict.reason),
+            verdict.reason.value,
+            storable(verdict.detail),
             verdict.retry_count,
             verdict.next_attempt_time,
             verdict.maybe_told,
@@ -61,12 +63,26 @@ class Settlement:
 async def settle_all(
     connection: asyncpg.Connection, settlements: Sequence[Settlement]
 ) -> set[UUID]:
-    """Write what became of deliveries; return the tokens of those that were still held."""
+    """Write what became of deliveries; return the tokens of those that were still held.
+
+    Call it outside of any transaction: newer news of one of the alerts, or another replica, may
+    come in between, and then all is written again.
+    """
     if not settlements:
         return set()
-    columns = zip(*(each.columns() for each in settlements), strict=True)
-    rows = await connection.fetch(statements.SETTLE, *map(list, columns))
-    return {row["token"] for row in rows}
+    columns = [
+        list(column) for column in zip(*(each.columns() for each in settlements), strict=True)
+    ]
+    for _ in range(_TRIES - 1):
+        try:
+            return await _settle(connection, columns)
+        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+            continue
+    return await _settle(connection, columns)
+
+
+async def _settle(connection: asyncpg.Connection, columns: list[list[Any]]) -> set[UUID]:
+    return {row["token"] for row in await connection.fetch(statements.SETTLE, *columns)}
 
 
 _Waiting = tuple[Settlement, "asyncio.Future[bool]"]

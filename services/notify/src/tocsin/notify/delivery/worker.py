@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tocsin.common.clock import Clock
+    from tocsin.notify.delivery.health import HealthRecord
     from tocsin.notify.delivery.queue import Claim, DeliveryQueue
     from tocsin.notify.delivery.sending import ChannelSending
     from tocsin.notify.store.channels import ChannelStore
@@ -45,7 +46,7 @@ class ChannelWorker:
 
     It looks for work when woken, when an attempt ends, when something falls due, and every second.
     `limit` is how long an attempt takes at most: one that no longer fits into its lease is not
-    begun. `grace` is what attempts under way get at `stop`.
+    begun. `grace` is what attempts under way get at `stop`. `health` notes how they end.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ChannelWorker:
         concurrency: int,
         limit: timedelta,
         grace: timedelta,
+        health: HealthRecord | None = None,
     ) -> None:
         self.channel_id = channel_id
         self._queue = queue
@@ -68,6 +70,7 @@ class ChannelWorker:
         self._concurrency = concurrency
         self._limit = limit
         self._grace = grace
+        self._health = health
         self._under_way: set[asyncio.Task[None]] = set()
         self._loop = BackgroundLoop(f"channel {channel_id}", self._step)
 
@@ -130,6 +133,8 @@ class ChannelWorker:
             receipt = replace(receipt, disable_channel=False)
         if not await _insist(lambda: self._queue.settle(claim, receipt)):
             _log.warning("late_settle_refused", delivery_id=str(claim.delivery_id))
+        elif self._health is not None:
+            await self._health.note(receipt)
 
     async def _disable(self, claim: Claim, receipt: Receipt) -> bool:
         return await self._channels.disable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +21,16 @@ class ChannelType(StrEnum):
     WEBHOOK = "webhook"
     EMAIL = "email"
     CONSOLE = "console"
+    NTFY = "ntfy"
+    SLACK = "slack"
+    DISCORD = "discord"
+    TEAMS = "teams"
+    TELEGRAM = "telegram"
+    GOTIFY = "gotify"
+    PAGERDUTY = "pagerduty"
+    HEALTHCHECKS = "healthchecks"
+    ALERTMANAGER = "alertmanager"
+    APPRISE = "apprise"
 
 
 class EmailSecurity(StrEnum):
@@ -63,7 +73,105 @@ class ConsoleConfig:
     """A console has no settings."""
 
 
-ChannelConfig = WebhookConfig | EmailConfig | ConsoleConfig
+@dataclass(frozen=True, slots=True)
+class NtfyConfig:
+    """A topic of an ntfy server. `Secrets.token` is the access token, if any."""
+
+    server_url: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlackConfig:
+    """An incoming webhook: `Secrets.url`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordConfig:
+    """A webhook: `Secrets.url`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamsConfig:
+    """A workflow's webhook: `Secrets.url`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramConfig:
+    """A chat that a bot writes to. `Secrets.token` is that of the bot; thread 0 means none."""
+
+    chat_id: str
+    message_thread_id: int
+    api_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class GotifyConfig:
+    """A Gotify server. `Secrets.token` is that of the application."""
+
+    server_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PagerDutyConfig:
+    """Where events go. `Secrets.token` is the routing key."""
+
+    events_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthchecksConfig:
+    """A check: `Secrets.url` is its ping URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerConfig:
+    """An Alertmanager. `Secrets.token` is a bearer token, `Secrets.password` goes with username."""
+
+    url: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseConfig:
+    """Apprise URLs: `Secrets.urls`, of which there are `url_count`."""
+
+    url_count: int
+
+
+ChannelConfig = (
+    WebhookConfig
+    | EmailConfig
+    | ConsoleConfig
+    | NtfyConfig
+    | SlackConfig
+    | DiscordConfig
+    | TeamsConfig
+    | TelegramConfig
+    | GotifyConfig
+    | PagerDutyConfig
+    | HealthchecksConfig
+    | AlertmanagerConfig
+    | AppriseConfig
+)
+
+_TYPES: Final[dict[type, ChannelType]] = {
+    WebhookConfig: ChannelType.WEBHOOK,
+    EmailConfig: ChannelType.EMAIL,
+    ConsoleConfig: ChannelType.CONSOLE,
+    NtfyConfig: ChannelType.NTFY,
+    SlackConfig: ChannelType.SLACK,
+    DiscordConfig: ChannelType.DISCORD,
+    TeamsConfig: ChannelType.TEAMS,
+    TelegramConfig: ChannelType.TELEGRAM,
+    GotifyConfig: ChannelType.GOTIFY,
+    PagerDutyConfig: ChannelType.PAGERDUTY,
+    HealthchecksConfig: ChannelType.HEALTHCHECKS,
+    AlertmanagerConfig: ChannelType.ALERTMANAGER,
+    AppriseConfig: ChannelType.APPRISE,
+}
+CONFIG_CLASSES: Final[dict[ChannelType, type]] = {kind: of for of, kind in _TYPES.items()}
+"""The class of the configuration of each type."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,6 +181,10 @@ class Secrets:
     signing_secret: str = ""
     previous_signing_secret: str = ""
     password: str = ""
+    token: str = ""
+    url: str = ""
+    # Several URLs, with line breaks between them.
+    urls: str = ""
 
 
 def rotate(
@@ -94,13 +206,18 @@ def rotate(
 
 def type_of(config: ChannelConfig) -> ChannelType:
     """Return the type of the channels that have such a configuration."""
-    match config:
-        case WebhookConfig():
-            return ChannelType.WEBHOOK
-        case EmailConfig():
-            return ChannelType.EMAIL
-        case ConsoleConfig():
-            return ChannelType.CONSOLE
+    return _TYPES[type(config)]
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A token bucket of `burst` tokens, of which one comes back each `refill_period`.
+
+    `burst` 0 means no limit.
+    """
+
+    burst: int
+    refill_period: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +234,5 @@ class Channel:
     create_time: datetime
     update_time: datetime
     has_secrets: bool
+    # None: the default of its type.
+    rate_limit: RateLimit | None = None

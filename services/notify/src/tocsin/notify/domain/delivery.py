@@ -6,21 +6,26 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from tocsin.notify.domain.decision import DecisionReason
+
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from tocsin.notify.domain.notification import EventType
+    from tocsin.notify.domain.notice import MessageType
 
 
 class DeliveryState(IntEnum):
-    """Where a delivery stands. The last three are final."""
+    """Where a delivery stands. All but PENDING, SENDING and HELD are final."""
 
     PENDING = 1
     SENDING = 2
     DELIVERED = 3
     SUPPRESSED = 4
     DEAD = 5
+    HELD = 6
+    SUPERSEDED = 7
+    EXPIRED = 8
 
 
 class AttemptOutcome(IntEnum):
@@ -68,7 +73,7 @@ class Delivery:
     channel_id: UUID
     channel_display_name: str
     event_id: UUID
-    event_type: EventType
+    event_type: MessageType
     epoch: UUID
     revision: int
     synthetic: bool
@@ -82,3 +87,13 @@ class Delivery:
     next_attempt_time: datetime | None
     create_time: datetime
     settle_time: datetime | None
+    reason: DecisionReason = DecisionReason.UNSPECIFIED
+    route_id: UUID | None = None
+    # What `reason` speaks of: a silence, the alert that explains it, the delivery that tells it.
+    held_by: UUID | None = None
+    told_as: MessageType | None = None
+    collapsed_count: int = 0
+    # Whether no route named the channel: it was told of the alert before.
+    follows: bool = False
+    # The digest that carries it.
+    carried_by: UUID | None = None

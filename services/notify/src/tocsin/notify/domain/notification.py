@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class EventType(IntEnum):
-    """What happened to the alert. The numbers are those of the alert contract."""
+    """What happened to the alert. The numbers are those of the alert contract.
+
+    REMINDER is notify's own: nothing happened, it is still wrong. See `notice` for its others.
+    """
 
     RAISED = 1
     SEVERITY_CHANGED = 2
@@ -21,6 +24,8 @@ class EventType(IntEnum):
     ACKNOWLEDGED = 4
     UNACKNOWLEDGED = 5
     RESOLVED = 6
+    UNSUPPRESSED = 7
+    REMINDER = 101
 
     @property
     def dotted(self) -> str:
@@ -78,6 +83,12 @@ class AlertView:
     resolve_reason: ResolveReason | None
     version: int
     previous_alert_id: UUID | None
+    # Documents that were kept before these were known have none of them.
+    suppressed_by: UUID | None = None
+    host_labels: Mapping[str, str] = field(default_factory=dict)
+    source_group_id: str = ""
+    repository_id: str = ""
+    schedule_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,9 @@ class Notification:
 
     `event_id` is the id under which every channel tells it at every attempt. `synthetic` marks
     one that was made by comparing with a snapshot instead of being read from the log; `is_test`
-    one that tells of no alert: a person tries a channel.
+    one that tells of no alert: a person tries a channel. `collapsed_count` is for how many earlier
+    events of the alert it stands too, `explained_count` how many other alerts it explains that are
+    not told by themselves; neither is kept: both are filled in when it is sent.
     """
 
     event_id: UUID
@@ -102,6 +115,8 @@ class Notification:
     traceparent: str
     synthetic: bool = False
     is_test: bool = False
+    collapsed_count: int = 0
+    explained_count: int = 0
 
     @property
     def event_type(self) -> str:

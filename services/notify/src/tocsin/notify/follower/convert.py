@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid5
 
 from tocsin.api.alert.v1.alert_pb2 import ALERT_STATUS_RESOLVED, Alert
@@ -18,7 +18,7 @@ from tocsin.notify.domain.notification import (
     ResolveReason,
     Severity,
 )
-from tocsin.notify.store.documents import to_document
+from tocsin.notify.store.documents import alert_document, to_document
 from tocsin.notify.store.inbox import Cursor, InboxEvent
 from tocsin.notify.store.known_alerts import KnownAlert
 
@@ -77,6 +77,7 @@ def inbox_event(received: StreamEvent, cursor: Cursor) -> InboxEvent:
         type=notification.type.value,
         alert_id=notification.alert.alert_id,
         document=document,
+        notification=notification,
     )
 
 
@@ -85,6 +86,7 @@ def quarantined(event: InboxEvent, received: StreamEvent, reason: str) -> InboxE
     return replace(
         event,
         document=None,
+        notification=None,
         quarantine_reason=reason[:_LONGEST_REASON],
         quarantined_payload=received.event.SerializeToString(),
     )
@@ -100,6 +102,11 @@ def to_position(cursor: Cursor) -> Position:
 
 def to_alerts(payloads: Iterable[bytes]) -> list[Alert]:
     return [Alert.FromString(payload) for payload in payloads]
+
+
+def to_known(payloads: Iterable[bytes]) -> list[KnownAlert]:
+    """Read known alerts anew, with the documents that they lack."""
+    return [each for each in map(_known, to_alerts(payloads)) if each is not None]
 
 
 def _follow(event: AlertEvent, known: dict[UUID, KnownAlert], resolved: set[UUID]) -> None:
@@ -118,9 +125,19 @@ def _follow(event: AlertEvent, known: dict[UUID, KnownAlert], resolved: set[UUID
 
 def _known(alert: Alert) -> KnownAlert | None:
     try:
-        return KnownAlert(UUID(alert.alert_id), alert.version, alert.SerializeToString())
+        alert_id = UUID(alert.alert_id)
     except ValueError:
         return None
+    return KnownAlert(alert_id, alert.version, alert.SerializeToString(), _document(alert))
+
+
+def _document(alert: Alert) -> dict[str, Any] | None:
+    try:
+        document = alert_document(_alert(alert))
+        _refuse_nul(document)
+    except UnreadableError:
+        return None
+    return document
 
 
 def _quarantined(received: StreamEvent, cursor: Cursor, reason: str) -> InboxEvent:
@@ -162,6 +179,7 @@ def _notification(event: AlertEvent, *, synthetic: bool) -> Notification:
 
 def _alert(alert: Alert) -> AlertView:
     previous, reason = alert.previous_alert_id, alert.resolve_reason
+    root = alert.suppressed_by
     return AlertView(
         alert_id=_uuid(alert.alert_id, "alert.alert_id"),
         host_id=alert.host_id,
@@ -185,6 +203,11 @@ def _alert(alert: Alert) -> AlertView:
         resolve_reason=_enum(ResolveReason, reason, "alert.resolve_reason") if reason else None,
         version=alert.version,
         previous_alert_id=_uuid(previous, "alert.previous_alert_id") if previous else None,
+        suppressed_by=_uuid(root, "alert.suppressed_by") if root else None,
+        host_labels=dict(alert.host_labels),
+        source_group_id=alert.source_group_id,
+        repository_id=alert.repository_id,
+        schedule_id=alert.schedule_id,
     )
 
 

@@ -16,7 +16,8 @@ import structlog
 from tocsin.client.subscription import EventSubscription
 from tocsin.common.errors import UnavailableError
 from tocsin.common.lifecycle import BackgroundLoop
-from tocsin.notify.follower.convert import to_alerts, to_position
+from tocsin.notify.domain.flap import NEVER_FLAPPING
+from tocsin.notify.follower.convert import to_alerts, to_known, to_position
 from tocsin.notify.follower.intake import Intake
 from tocsin.notify.follower.leadership import leading
 from tocsin.notify.store import inbox, known_alerts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tocsin.client.batch import StreamBatch
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
+    from tocsin.notify.domain.flap import FlapRule
     from tocsin.notify.store.inbox import Cursor
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +43,8 @@ AGAIN_AFTER = timedelta(milliseconds=100)
 class Follower:
     """Takes the event stream into the inbox, while no other replica does.
 
-    `on_commit` is called after each batch of events that is kept, from the event loop.
+    `on_commit` is called from the event loop after each batch of events that is kept, and when it
+    has first come to the end of the log.
     """
 
     def __init__(
@@ -51,15 +54,17 @@ class Follower:
         *,
         clock: Clock,
         on_commit: Callable[[], None],
+        flap_rule: FlapRule = NEVER_FLAPPING,
     ) -> None:
         self._database = database
         self._alert_channel = alert_channel
         self._clock = clock
         self._on_commit = on_commit
-        self._intake = Intake(clock)
+        self._intake = Intake(clock, flap_rule=flap_rule)
         self._kept = 0
         self._well = False
         self._began = False
+        self._caught_up = False
         # Nothing is lost by an interruption: what is not committed is read again.
         self._loop = BackgroundLoop("follower", self._step, grace=timedelta())
 
@@ -99,6 +104,8 @@ class Follower:
     async def _follow(self, connection: asyncpg.Connection) -> None:
         cursor = await inbox.read_cursor(connection)
         self._began = cursor is not None
+        bare = await known_alerts.read_bare_payloads(connection)
+        await known_alerts.keep(connection, to_known(bare))
         known = to_alerts(await known_alerts.read_payloads(connection))
         subscription = EventSubscription(
             self._alert_channel,
@@ -116,13 +123,24 @@ class Follower:
         self, connection: asyncpg.Connection, before: Cursor | None, batch: StreamBatch
     ) -> Cursor:
         if before is not None and not batch.events and to_position(before) == batch.position:
+            if batch.caught_up:
+                await inbox.note_caught_up(connection, before, self._clock.now())
+                self._tell_caught_up()
             return before
         after = await self._intake.keep(connection, before, batch)
         self._kept += 1
         self._began = True
         if batch.events:
             self._on_commit()
+        elif batch.caught_up:
+            self._tell_caught_up()
         return after
+
+    def _tell_caught_up(self) -> None:
+        """Let what waits for it begin."""
+        if not self._caught_up:
+            self._caught_up = True
+            self._on_commit()
 
     def _set_well(self, connected: bool) -> None:
         self._well = connected

@@ -10,26 +10,39 @@ import structlog
 
 from tocsin.common.ids import uuid7
 from tocsin.common.postgres.failures import sqlstate_of
+from tocsin.notify.domain.flap import NEVER_FLAPPING
+from tocsin.notify.follower import flaps
+from tocsin.notify.follower.addressing import Addressing
 from tocsin.notify.follower.convert import Arrivals, arrivals, quarantined
-from tocsin.notify.store import inbox, known_alerts
+from tocsin.notify.store import decisions, deliveries_waiting, inbox, known_alerts, routes, tellings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from tocsin.client.batch import StreamBatch
     from tocsin.common.clock import Clock
     from tocsin.common.ids import NewId
+    from tocsin.notify.domain.flap import FlapRule
     from tocsin.notify.store.inbox import Cursor, InboxEvent
 
 _log = structlog.get_logger(__name__)
 
 # Data that the server refuses: bad values, broken constraints, limits of the program.
 _REFUSED = ("22", "23", "54")
+# Somebody else was quicker (a unique index said so) or in the way: no fault of the data.
+_IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
+_TRIES = 3
 
 
 class Intake:
     """Keeps batches of the stream on a connection that the caller lends."""
 
-    def __init__(self, clock: Clock, new_id: NewId = uuid7) -> None:
+    def __init__(
+        self, clock: Clock, new_id: NewId = uuid7, flap_rule: FlapRule = NEVER_FLAPPING
+    ) -> None:
         self._clock = clock
+        self._flap_rule = flap_rule
         self._new_id = new_id
 
     async def keep(
@@ -38,25 +51,47 @@ class Intake:
         """Keep a batch that follows on `before`, and return the position after it.
 
         In one transaction: the position moves, new events go into the inbox, each is addressed to
-        every enabled channel, and what is known of their alerts follows. An event that cannot be
-        rendered, or that the database refuses, is quarantined.
+        whom the routes name and to whoever heard of its alert before, and what is known of their
+        alerts follows. An event that cannot be rendered, or that the database refuses, is
+        quarantined.
 
         Raises CursorMovedError when the position is not at `before` any more, UnreadableError for
         an unreadable position of the batch.
         """
         came = arrivals(batch)
         try:
-            await self._transaction(connection, before, came)
+            await self._persistently(connection, before, came, caught_up=batch.caught_up)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if not _is_refused_data(error):
                 raise
             came = await self._sorted_out(connection, came, batch)
-            await self._transaction(connection, before, came)
+            await self._persistently(connection, before, came, caught_up=batch.caught_up)
         _tell_quarantine(came)
         return came.cursor
 
+    async def _persistently(
+        self,
+        connection: asyncpg.Connection,
+        before: Cursor | None,
+        came: Arrivals,
+        *,
+        caught_up: bool,
+    ) -> None:
+        for _ in range(_TRIES - 1):
+            try:
+                await self._transaction(connection, before, came, caught_up=caught_up)
+            except _IN_THE_WAY:
+                continue
+            return
+        await self._transaction(connection, before, came, caught_up=caught_up)
+
     async def _transaction(
-        self, connection: asyncpg.Connection, before: Cursor | None, came: Arrivals
+        self,
+        connection: asyncpg.Connection,
+        before: Cursor | None,
+        came: Arrivals,
+        *,
+        caught_up: bool,
     ) -> None:
         now = self._clock.now()
         async with connection.transaction():
@@ -64,9 +99,37 @@ class Intake:
                 await inbox.begin_at(connection, came.cursor, now)
             else:
                 await inbox.advance(connection, before, came.cursor, now)
-            await inbox.take_in(connection, came.events, now, self._new_id)
+            if caught_up:
+                await inbox.note_caught_up(connection, came.cursor, now)
+            await self._take_in(connection, came.events, now)
             await known_alerts.keep(connection, came.known.values())
             await known_alerts.forget(connection, came.resolved)
+
+    async def _take_in(
+        self, connection: asyncpg.Connection, events: Sequence[InboxEvent], now: datetime
+    ) -> None:
+        taken = await inbox.add(connection, events, now)
+        if not taken:
+            return
+        channels = await inbox.lock_channels(connection)
+        alert_ids = {each.notification.alert.alert_id for each in taken}
+        addressing = Addressing(
+            await routes.read_all(connection),
+            channels,
+            await tellings.of_alerts(connection, alert_ids),
+            new_id=self._new_id,
+        )
+        addressed = addressing.address(taken, now)
+        flapping = await flaps.beginnings(
+            connection,
+            taken,
+            addressed.deliveries,
+            rule=self._flap_rule,
+            now=now,
+            new_id=self._new_id,
+        )
+        await deliveries_waiting.address(connection, [*addressed.deliveries, *flapping], now)
+        await decisions.add(connection, addressed.missed)
 
     async def _sorted_out(
         self, connection: asyncpg.Connection, came: Arrivals, batch: StreamBatch
@@ -83,7 +146,7 @@ class Intake:
         attempt = connection.transaction()
         await attempt.start()
         try:
-            await inbox.take_in(connection, [event], self._clock.now(), self._new_id)
+            await self._take_in(connection, [event], self._clock.now())
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if not _is_refused_data(error):
                 raise
@@ -95,6 +158,8 @@ class Intake:
 
 def _is_refused_data(error: Exception) -> bool:
     # asyncpg refuses what it cannot encode by itself, with an error that is a ValueError too.
+    if isinstance(error, _IN_THE_WAY):
+        return False
     return isinstance(error, ValueError) or sqlstate_of(error).startswith(_REFUSED)
 
 

@@ -6,22 +6,27 @@ Everything that is wrong is noted, and told at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tocsin.common.errors import Violations
+from tocsin.common.rpc.validate import shown
+from tocsin.notify.channels.catalogue import SPECS
 from tocsin.notify.channels.signature import new_secret
 from tocsin.notify.domain.channel import (
     Channel,
     ChannelConfig,
-    ConsoleConfig,
+    ChannelType,
     EmailConfig,
-    EmailSecurity,
+    RateLimit,
     Secrets,
     WebhookConfig,
     rotate,
 )
 from tocsin.notify.rpc import field_rules
-from tocsin.notify.rpc.given import GivenConsole, GivenEmail, GivenWebhook
+from tocsin.notify.rpc.email_rules import changed_email, check_email, new_email
+from tocsin.notify.rpc.form_rules import changed_form, check_form, new_form
+from tocsin.notify.rpc.given import GivenChannel, GivenEmail, GivenForm, GivenWebhook
 from tocsin.notify.store.sealing import SecretsUnreadableError
 
 if TYPE_CHECKING:
@@ -29,12 +34,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tocsin.notify.channels.address_guard import Network
-    from tocsin.notify.rpc.given import GivenChannel
+    from tocsin.notify.rpc.given import GivenRateLimit
 
-_WEBHOOK_PATHS: Final = ("webhook.url", "webhook.signing_secret")
-_EMAIL_PATHS: Final = tuple(f"email.{name}" for name in GivenEmail.__slots__)
-_INSIDE: Final = {"webhook": _WEBHOOK_PATHS, "email": _EMAIL_PATHS}
-PATHS: Final = ("display_name", "enabled", *_INSIDE, *_WEBHOOK_PATHS, *_EMAIL_PATHS)
+_TYPES: Final = tuple(each.value for each in SPECS)
+_GENERAL: Final = ("display_name", "enabled", "rate_limit")
+_INSIDE: Final = {
+    spec.type.value: tuple(f"{spec.type.value}.{field.name}" for field in spec.fields)
+    for spec in SPECS.values()
+}
+_SECRETS: Final = {
+    f"{spec.type.value}.{field.name}": field
+    for spec in SPECS.values()
+    for field in spec.fields
+    if field.secret_name
+}
+PATHS: Final = (*_GENERAL, *_TYPES, *(path for paths in _INSIDE.values() for path in paths))
 """What an update mask may name."""
 
 
@@ -46,6 +60,7 @@ class NewChannel:
     enabled: bool
     config: ChannelConfig
     secrets: Secrets
+    rate_limit: RateLimit | None = None
     generated_secret: str = ""
 
 
@@ -54,68 +69,77 @@ def new_channel(
 ) -> NewChannel:
     """Check everything about a channel to create. Raises InvalidArgumentError."""
     found = Violations()
-    paths = {
-        GivenWebhook: {"display_name", *_WEBHOOK_PATHS},
-        GivenEmail: {"display_name", *_EMAIL_PATHS},
-    }.get(type(given.config), {"display_name"})
     if given.config is None:
-        found.add("channel.config", "must be set: one of webhook, email and console")
-    check_fields(found, given, paths, allowed)
+        found.add("channel.config", f"must be set: one of {', '.join(_TYPES)}")
+    unset = {path for path in ("webhook.signing_secret",) if not given.value(path)}
+    check_fields(found, given, set(PATHS) - unset, allowed)
+    config: ChannelConfig = WebhookConfig(given.webhook.url)
+    secrets, generated = Secrets(), ""
     if isinstance(given.config, GivenEmail):
-        config = _email(given.config)
-        _check_login(found, config, has_password=bool(given.config.password))
-        found.raise_if_any()
-        secrets = Secrets(password=given.config.password)
-        return NewChannel(given.display_name, given.enabled, config, secrets)
+        config, secrets = new_email(found, given.config)
     found.raise_if_any()
-    if isinstance(given.config, GivenConsole):
-        return NewChannel(given.display_name, given.enabled, ConsoleConfig(), Secrets())
-    generated = "" if given.webhook.signing_secret else new_secret(random_bytes)
+    if isinstance(given.config, GivenForm):
+        config, secrets = new_form(given.config)
+    elif isinstance(given.config, GivenWebhook):
+        generated = "" if given.webhook.signing_secret else new_secret(random_bytes)
+        secrets = Secrets(signing_secret=given.webhook.signing_secret or generated)
     return NewChannel(
         given.display_name,
         given.enabled,
-        WebhookConfig(given.webhook.url),
-        Secrets(signing_secret=given.webhook.signing_secret or generated),
+        config,
+        secrets,
+        _rate_limit(given.rate_limit),
         generated,
     )
 
 
-def read_mask(found: Violations, paths: Sequence[str]) -> frozenset[str]:
+def read_mask(found: Violations, paths: Sequence[str], given: GivenChannel) -> frozenset[str]:
     """Return the single fields that an update mask names, or note what it may name.
 
-    A secret inside of a group that is named as a whole keeps its value when it is unset.
+    A secret inside of a group that is named as a whole is not among them when it is unset: it
+    stays. One that is named by itself may only be unset where the type does without it.
     """
     if not paths:
-        found.add("update_mask", f"must name the fields to change: {', '.join(PATHS)}")
+        found.add("update_mask", f"must name the fields to change: {_MAY_NAME}")
     for path in sorted(set(paths) - set(PATHS)):
-        found.add("update_mask", f"names {path!r}; it may name {', '.join(PATHS)}")
-    inside = {field for path in paths for field in _INSIDE.get(path, (path,))}
-    return frozenset(inside & set(PATHS))
+        found.add("update_mask", f"names {shown(path)!r}; {_instead_of(path)}")
+    named = set(paths) & set(PATHS)
+    for path in sorted(named & set(_SECRETS)):
+        must_be = _SECRETS[path].required or path == "webhook.signing_secret"
+        if must_be and not given.value(path):
+            found.add(f"channel.{path}", "must not be empty where the mask names it")
+    inside = {field for group in named & set(_INSIDE) for field in _INSIDE[group]}
+    stay = {path for path in inside if path in _SECRETS and not given.value(path)}
+    return frozenset((inside - stay) | (named - set(_INSIDE)))
+
+
+_MAY_NAME: Final = (
+    f"{', '.join(_GENERAL)}, the type ({', '.join(_TYPES)}), or fields of it such as webhook.url"
+)
+
+
+def _instead_of(path: str) -> str:
+    group = path.partition(".")[0]
+    if _INSIDE.get(group):
+        return f"of {group} it may name {', '.join(_INSIDE[group])}"
+    return f"it may name {_MAY_NAME}"
 
 
 def check_fields(
     found: Violations, given: GivenChannel, paths: Collection[str], allowed: Sequence[Network]
 ) -> None:
     """Check each of the named fields by itself."""
-    webhook, email = given.webhook, given.email
-    checks: dict[str, Callable[[str], None]] = {
-        "display_name": lambda p: field_rules.check_display_name(found, p, given.display_name),
-        "webhook.url": lambda p: field_rules.check_url(found, p, webhook.url, allowed),
-        "email.smtp_host": lambda p: field_rules.check_host(found, p, email.smtp_host, allowed),
-        "email.smtp_port": lambda p: field_rules.check_port(found, p, email.smtp_port),
-        "email.security": lambda p: field_rules.check_security(found, p, email.security),
-        "email.username": lambda p: field_rules.check_credential(found, p, email.username),
-        "email.password": lambda p: field_rules.check_credential(found, p, email.password),
-        "email.from_address": lambda p: field_rules.check_mailbox(found, p, email.from_address),
-        "email.to_addresses": lambda p: field_rules.check_recipients(found, p, email.to_addresses),
-    }
-    if webhook.signing_secret:
-        checks["webhook.signing_secret"] = lambda p: field_rules.check_signing_secret(
-            found, p, webhook.signing_secret
-        )
-    for path, check in checks.items():
-        if path in paths:
-            check(f"channel.{path}")
+    if "display_name" in paths:
+        field_rules.check_display_name(found, "channel.display_name", given.display_name)
+    if "rate_limit" in paths:
+        field_rules.check_rate_limit(found, "channel.rate_limit", given.rate_limit)
+    match given.config:
+        case GivenWebhook():
+            _check_webhook(found, given.config, paths, allowed)
+        case GivenEmail():
+            check_email(found, given.config, _names(ChannelType.EMAIL, paths), allowed)
+        case GivenForm():
+            check_form(found, given.config, _names(given.config.type, paths), allowed)
 
 
 def changed_channel(
@@ -129,23 +153,33 @@ def changed_channel(
 
     The single fields are right already. Raises InvalidArgumentError for what does not fit together.
     """
-    found = Violations()
-    _check_type(found, present, paths)
-    found.raise_if_any()
-    changed, secrets = present, None
+    _check_type(present, paths)
+    secrets: Secrets | None
     if isinstance(present.config, WebhookConfig):
         config, secrets = _changed_webhook(present.config, given.webhook, paths, open_secrets, now)
         changed = replace(present, config=config)
     elif isinstance(present.config, EmailConfig):
-        changed, secrets = _changed_email(present, present.config, given.email, paths)
+        names = _names(ChannelType.EMAIL, paths)
+        changed, secrets = changed_email(present, present.config, given.email, names)
+    else:
+        names = _names(present.type, paths)
+        changed, secrets = changed_form(present, given.form(present.type), names)
     if "display_name" in paths:
         changed = replace(changed, display_name=given.display_name)
+    if "rate_limit" in paths:
+        changed = replace(changed, rate_limit=_rate_limit(given.rate_limit))
     if "enabled" in paths and given.enabled != present.enabled:
         changed = replace(changed, enabled=given.enabled, disabled_reason="")
     return changed, secrets
 
 
-def _check_type(found: Violations, present: Channel, paths: Collection[str]) -> None:
+def _names(channel_type: ChannelType, paths: Collection[str]) -> set[str]:
+    """Return the fields of a type that are named, without its name before them."""
+    return {path.partition(".")[2] for path in _INSIDE[channel_type.value] if path in paths}
+
+
+def _check_type(present: Channel, paths: Collection[str]) -> None:
+    found = Violations()
     for group in _INSIDE:
         if group != present.type and any(path.startswith(f"{group}.") for path in paths):
             found.add(
@@ -153,6 +187,17 @@ def _check_type(found: Violations, present: Channel, paths: Collection[str]) -> 
                 f"names {group}, but this is a channel of type {present.type}; the type cannot be"
                 " changed: create another channel",
             )
+    found.raise_if_any()
+
+
+def _check_webhook(
+    found: Violations, given: GivenWebhook, paths: Collection[str], allowed: Sequence[Network]
+) -> None:
+    if "webhook.url" in paths:
+        field_rules.check_url(found, "channel.webhook.url", given.url, allowed)
+    if "webhook.signing_secret" in paths and given.signing_secret:
+        path = "channel.webhook.signing_secret"
+        field_rules.check_signing_secret(found, path, given.signing_secret)
 
 
 def _changed_webhook(
@@ -174,58 +219,10 @@ def _changed_webhook(
     return config, (None if secrets == former else secrets)
 
 
-def _changed_email(
-    present: Channel, former: EmailConfig, given: GivenEmail, paths: Collection[str]
-) -> tuple[Channel, Secrets | None]:
-    found = Violations()
-    config = _overlaid(former, given, paths)
-    password = given.password if "email.password" in paths else ""
-    # Without a user name there is no login, and the password goes.
-    keeps = present.has_secrets and bool(config.username)
-    _check_login(found, config, has_password=bool(password) or keeps)
-    if keeps and not password and config.smtp_host != former.smtp_host:
-        found.add(
-            "channel.email.password",
-            "must be given again when smtp_host changes: it was meant for the former server",
-        )
-    found.raise_if_any()
-    secrets = None
-    if password or (present.has_secrets and not keeps):
-        secrets = Secrets(password=password)
-    has_secrets = bool(password) or keeps
-    return replace(present, config=config, has_secrets=has_secrets), secrets
-
-
-def _email(given: GivenEmail) -> EmailConfig:
-    security = field_rules.SECURITIES.get(given.security, EmailSecurity.STARTTLS)
-    return EmailConfig(
-        smtp_host=given.smtp_host.strip("[]"),
-        smtp_port=given.smtp_port or field_rules.DEFAULT_PORTS[security],
-        security=security,
-        username=given.username,
-        from_address=given.from_address,
-        to_addresses=given.to_addresses,
+def _rate_limit(given: GivenRateLimit | None) -> RateLimit | None:
+    if given is None:
+        return None
+    period = given.refill_period
+    return RateLimit(
+        given.burst, period.ToTimedelta() if given.burst and period is not None else timedelta()
     )
-
-
-def _overlaid(former: EmailConfig, given: GivenEmail, paths: Collection[str]) -> EmailConfig:
-    """Return the former configuration with the named fields as given."""
-    wanted = _email(given)
-    names = [name for name in EmailConfig.__slots__ if f"email.{name}" in paths]
-    config = replace(former, **{name: getattr(wanted, name) for name in names})
-    if "smtp_port" in names and not given.smtp_port:
-        config = replace(config, smtp_port=field_rules.DEFAULT_PORTS[config.security])
-    return config
-
-
-def _check_login(found: Violations, config: EmailConfig, *, has_password: bool) -> None:
-    if config.username and not has_password:
-        found.add("channel.email.password", "must be set together with username")
-    if has_password and not config.username:
-        found.add("channel.email.username", "must be set together with password")
-    if has_password and config.security is EmailSecurity.NONE:
-        found.add(
-            "channel.email.security",
-            "would send the password in clear text; write EMAIL_SECURITY_STARTTLS or"
-            " EMAIL_SECURITY_TLS",
-        )

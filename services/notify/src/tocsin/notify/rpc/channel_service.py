@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.api.notify.v1 import channel_service_pb2 as api
 from tocsin.api.notify.v1 import channel_service_pb2_grpc
-from tocsin.common.errors import InvalidArgumentError, Violations
+from tocsin.common.errors import FailedPreconditionError, InvalidArgumentError, Violations
 from tocsin.common.ids import uuid7
 from tocsin.common.rpc.pages import page_token, read_page_token
 from tocsin.common.rpc.validate import read_page_size, read_uuid
 from tocsin.notify.channels.base import may_pass
+from tocsin.notify.channels.catalogue import SPECS, unavailable_reason
+from tocsin.notify.domain.channel import type_of
 from tocsin.notify.domain.delivery import Attempt, Receipt
+from tocsin.notify.rpc.channel_health import list_channel_health
 from tocsin.notify.rpc.channel_rules import (
     changed_channel,
     check_fields,
     new_channel,
     read_mask,
 )
-from tocsin.notify.rpc.convert import attempt_to_stub, channel_to_stub, given_channel, id_of
+from tocsin.notify.rpc.convert import attempt_to_stub, id_of
+from tocsin.notify.rpc.convert_channel import (
+    channel_to_stub,
+    channel_type_to_stub,
+    given_channel,
+)
 from tocsin.notify.rpc.trial import trial
 from tocsin.notify.store.sealing import SecretsUnreadableError
 
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     from tocsin.common.ids import NewId
     from tocsin.notify.channels.address_guard import Network
     from tocsin.notify.channels.registry import Senders
+    from tocsin.notify.domain.channel import ChannelConfig
+    from tocsin.notify.store.channel_health import ChannelHealthStore
     from tocsin.notify.store.channels import ChannelStore
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,6 +61,7 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
     def __init__(
         self,
         store: ChannelStore,
+        health: ChannelHealthStore,
         senders: Senders,
         *,
         clock: Clock,
@@ -60,6 +71,7 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
+        self._health = health
         self._senders = senders
         self._clock = clock
         self._on_change = on_change
@@ -71,8 +83,13 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
         self, request: api.CreateChannelRequest, context: Context
     ) -> api.CreateChannelResponse:
         wanted = new_channel(given_channel(request.channel), self._allowed, self._random_bytes)
+        _require_available(wanted.config)
         channel = await self._store.create(
-            wanted.display_name, wanted.config, wanted.secrets, enabled=wanted.enabled
+            wanted.display_name,
+            wanted.config,
+            wanted.secrets,
+            enabled=wanted.enabled,
+            rate_limit=wanted.rate_limit,
         )
         self._on_change()
         return api.CreateChannelResponse(
@@ -107,10 +124,7 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
     ) -> api.UpdateChannelResponse:
         given, found = given_channel(request.channel), Violations()
         channel_id = read_uuid(found, "channel.channel_id", given.channel_id)
-        named = list(request.update_mask.paths)
-        paths = read_mask(found, named)
-        if "webhook.signing_secret" in named and not given.webhook.signing_secret:
-            found.add("channel.webhook.signing_secret", "must not be empty where the mask names it")
+        paths = read_mask(found, list(request.update_mask.paths), given)
         if given.version < 0:
             found.add("channel.version", "must not be negative; write the version read, or 0")
         check_fields(found, given, paths, self._allowed)
@@ -144,6 +158,19 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
         )
         return api.TestChannelResponse(attempt=attempt_to_stub(attempt))
 
+    async def ListChannelTypes(
+        self, request: api.ListChannelTypesRequest, context: Context
+    ) -> api.ListChannelTypesResponse:
+        by_name = sorted(SPECS.values(), key=lambda spec: spec.type.value)
+        return api.ListChannelTypesResponse(
+            channel_types=[channel_type_to_stub(spec) for spec in by_name]
+        )
+
+    async def ListChannelHealth(
+        self, request: api.ListChannelHealthRequest, context: Context
+    ) -> api.ListChannelHealthResponse:
+        return await list_channel_health(self._health, request)
+
     async def _try(self, channel_id: UUID) -> Receipt:
         try:
             channel, opened = await self._store.get_opened(channel_id)
@@ -151,3 +178,9 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
             return may_pass(str(error))
         notification = trial(channel, self._clock.now(), self._new_id)
         return await self._senders.of(channel.type).send(notification, channel, opened)
+
+
+def _require_available(config: ChannelConfig) -> None:
+    reason = unavailable_reason(SPECS[type_of(config)])
+    if reason:
+        raise FailedPreconditionError(reason, reason="CHANNEL_TYPE_UNAVAILABLE")

@@ -14,6 +14,9 @@ from tocsin.common.rpc.pages import note_made_up, page_token, read_page_token
 from tocsin.common.rpc.validate import read_choice, read_page_size, read_uuid
 from tocsin.notify.domain.delivery import DeliveryState
 from tocsin.notify.rpc.convert import DELIVERY_STATES, attempt_to_stub, delivery_to_stub, id_of
+from tocsin.notify.rpc.convert_decision import explained_to_stub
+from tocsin.notify.rpc.explanation import explain
+from tocsin.notify.rpc.redelivery_rules import read_redelivery
 from tocsin.notify.store.deliveries import DeliveryFilter
 
 if TYPE_CHECKING:
@@ -21,19 +24,30 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from tocsin.common.clock import Clock
     from tocsin.notify.store.deliveries import DeliveryStore
+    from tocsin.notify.store.explanation import Explanations
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
-    """Shows deliveries and sends them again.
+    """Shows deliveries, explains them, and sends them again.
 
     `on_change` is called after each redelivery, so that what sends can look at once.
     """
 
-    def __init__(self, store: DeliveryStore, *, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: DeliveryStore,
+        explanations: Explanations,
+        *,
+        clock: Clock,
+        on_change: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._explanations = explanations
+        self._clock = clock
         self._on_change = on_change
 
     async def ListDeliveries(
@@ -69,6 +83,28 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         delivery = await self._store.redeliver(id_of("delivery_id", request.delivery_id))
         self._on_change()
         return api.RedeliverDeliveryResponse(delivery=delivery_to_stub(delivery))
+
+    async def RedeliverDeliveries(
+        self, request: api.RedeliverDeliveriesRequest, context: Context
+    ) -> api.RedeliverDeliveriesResponse:
+        wanted = read_redelivery(request, self._clock.now())
+        redelivered = await self._store.redeliver_all(wanted, dry_run=request.dry_run)
+        if redelivered.count and not request.dry_run:
+            self._on_change()
+        return api.RedeliverDeliveriesResponse(
+            redelivered_count=redelivered.count,
+            left_count=redelivered.left,
+            more=redelivered.more,
+            examples=[delivery_to_stub(delivery) for delivery in redelivered.examples],
+        )
+
+    async def ExplainAlert(
+        self, request: api.ExplainAlertRequest, context: Context
+    ) -> api.ExplainAlertResponse:
+        alert_id = id_of("alert_id", request.alert_id)
+        channel_id = id_of("channel_id", request.channel_id) if request.channel_id else None
+        history = await self._explanations.read(alert_id, channel_id)
+        return explained_to_stub(explain(history, self._clock.now()))
 
 
 def _filter(found: Violations, request: api.ListDeliveriesRequest) -> DeliveryFilter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
@@ -11,17 +12,22 @@ from tocsin.common.rpc.validate import check_text, shown
 from tocsin.notify.channels.address_guard import is_allowed, literal_address
 from tocsin.notify.channels.signature import read_secret
 from tocsin.notify.domain.channel import EmailSecurity
+from tocsin.notify.rpc.lengths import read_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tocsin.common.errors import Violations
     from tocsin.notify.channels.address_guard import Network
+    from tocsin.notify.rpc.given import GivenRateLimit
 
 NAME_CHARACTERS: Final = 128
 URL_CHARACTERS: Final = 2_048
 CREDENTIAL_CHARACTERS: Final = 256
 RECIPIENTS: Final = 50
+BURST: Final = 10_000
+REFILL_LEAST: Final = timedelta(milliseconds=10)
+REFILL_MOST: Final = timedelta(days=1)
 
 SECURITIES: Final = {
     0: EmailSecurity.STARTTLS,
@@ -55,7 +61,7 @@ def check_display_name(found: Violations, path: str, name: str) -> None:
 
 
 def check_url(found: Violations, path: str, text: str, allowed: Sequence[Network]) -> None:
-    """A webhook's URL, read by the parser that the sender uses."""
+    """The URL of a receiver, read by the parser that the sender uses."""
     if not text or len(text) > URL_CHARACTERS:
         check_text(found, path, text, least=1, most=URL_CHARACTERS)
         return
@@ -72,7 +78,7 @@ def check_url(found: Violations, path: str, text: str, allowed: Sequence[Network
         found.add(path, "must begin with https:// or http://")
     authority = text.partition("://")[2].partition("/")[0].partition("?")[0]
     if "@" in authority:
-        found.add(path, "holds a user or a password; leave them out, requests are signed instead")
+        found.add(path, "holds a user or a password; leave them out")
     if "#" in text:
         found.add(path, "has a fragment (#…); leave it out, it is never sent")
     if url.explicit_port == 0:
@@ -129,6 +135,11 @@ def check_security(found: Violations, path: str, number: int) -> None:
 def check_credential(found: Violations, path: str, text: str) -> None:
     """A user name or a password. What is noted never repeats it."""
     check_text(found, path, text, most=CREDENTIAL_CHARACTERS)
+    check_one_line(found, path, text)
+
+
+def check_one_line(found: Violations, path: str, text: str) -> None:
+    """A text without line breaks. What is noted never repeats it."""
     if _CONTROL.search(text.replace("\0", "")):
         found.add(path, "holds control characters; leave them out")
 
@@ -155,3 +166,15 @@ def check_recipients(found: Violations, path: str, addresses: Sequence[str]) -> 
         check_mailbox(found, f"{path}[{index}]", address)
         if address in addresses[:index]:
             found.add(f"{path}[{index}]", f"{shown(address)!r} stands there twice; write it once")
+
+
+def check_rate_limit(found: Violations, path: str, given: GivenRateLimit | None) -> None:
+    """A token bucket. None is right: the default of the type."""
+    if given is None:
+        return
+    if not 0 <= given.burst <= BURST:
+        found.add(f"{path}.burst", f"is {given.burst}; write 1 to {BURST:,}, or 0 for no limit")
+    elif given.burst and given.refill_period is None:
+        found.add(f"{path}.refill_period", "must be set, unless burst is 0")
+    elif given.burst and given.refill_period is not None:
+        read_length(found, f"{path}.refill_period", given.refill_period, REFILL_LEAST, REFILL_MOST)

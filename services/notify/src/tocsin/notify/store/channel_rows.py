@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Null, null
 
 from tocsin.notify.domain.channel import (
+    CONFIG_CLASSES,
     Channel,
     ChannelConfig,
     ChannelType,
-    ConsoleConfig,
     EmailConfig,
     EmailSecurity,
+    RateLimit,
     WebhookConfig,
 )
 
@@ -34,6 +37,7 @@ def channel_of(row: Row[Any]) -> Channel:
         create_time=row.create_time,
         update_time=row.update_time,
         has_secrets=row.sealed_secrets is not None,
+        rate_limit=_rate_limit_of(row.rate_limit),
     )
 
 
@@ -46,7 +50,21 @@ def columns_of(channel: Channel) -> dict[str, Any]:
         "disabled_reason": channel.disabled_reason,
         "version": channel.version,
         "update_time": channel.update_time,
+        "rate_limit": rate_limit_document(channel.rate_limit),
     }
+
+
+def rate_limit_document(limit: RateLimit | None) -> dict[str, Any] | Null:
+    """Return a rate limit as its column has it."""
+    if limit is None:
+        return null()
+    return {"burst": limit.burst, "refill_seconds": limit.refill_period.total_seconds()}
+
+
+def _rate_limit_of(document: dict[str, Any] | None) -> RateLimit | None:
+    if document is None:
+        return None
+    return RateLimit(document["burst"], timedelta(seconds=document["refill_seconds"]))
 
 
 def config_document(config: ChannelConfig) -> dict[str, Any]:
@@ -75,5 +93,5 @@ def config_of(channel_type: ChannelType, document: dict[str, Any]) -> ChannelCon
                     "to_addresses": tuple(document["to_addresses"]),
                 }
             )
-        case ChannelType.CONSOLE:
-            return ConsoleConfig()
+        case _:
+            return cast("ChannelConfig", CONFIG_CLASSES[channel_type](**document))

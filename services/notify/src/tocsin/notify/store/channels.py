@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, collate, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tocsin.common.errors import AbortedError, AlreadyExistsError, NotFoundError
+from tocsin.common.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    FailedPreconditionError,
+    NotFoundError,
+)
 from tocsin.common.ids import uuid7
 from tocsin.common.postgres.failures import sqlstate_of
-from tocsin.notify.domain.channel import Channel, ChannelConfig, Secrets, type_of
-from tocsin.notify.store.channel_rows import channel_of, columns_of, config_document
+from tocsin.notify.domain.channel import Channel, ChannelConfig, RateLimit, Secrets, type_of
+from tocsin.notify.store.channel_rows import (
+    channel_of,
+    columns_of,
+    config_document,
+    rate_limit_document,
+)
 from tocsin.notify.store.deliveries import dead_all_of_channel
+from tocsin.notify.store.routes import naming
 from tocsin.notify.store.tables import channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
+    import asyncpg
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
     Change = tuple[Channel, Secrets | None]
 
 _UNIQUE_VIOLATION = "23505"
+_NAMES = 5
 
 
 class ChannelStore:
@@ -50,7 +63,13 @@ class ChannelStore:
         self._new_id = new_id
 
     async def create(
-        self, display_name: str, config: ChannelConfig, secrets: Secrets, *, enabled: bool = True
+        self,
+        display_name: str,
+        config: ChannelConfig,
+        secrets: Secrets,
+        *,
+        enabled: bool = True,
+        rate_limit: RateLimit | None = None,
     ) -> Channel:
         """Add a channel. Raises AlreadyExistsError (CHANNEL_NAME_TAKEN)."""
         channel_id, now = self._new_id(), self._clock.now()
@@ -67,6 +86,7 @@ class ChannelStore:
                 version=1,
                 create_time=now,
                 update_time=now,
+                rate_limit=rate_limit_document(rate_limit),
             )
             .returning(channels)
         )
@@ -167,11 +187,13 @@ class ChannelStore:
     async def delete(self, channel_id: UUID) -> int:
         """Delete a channel and wipe its secrets; what it has not delivered ends as DEAD.
 
-        Returns how many deliveries that were. Raises NotFoundError (CHANNEL_NOT_FOUND).
+        Returns how many deliveries that were. Raises NotFoundError (CHANNEL_NOT_FOUND),
+        FailedPreconditionError (CHANNEL_IN_USE): a route that names no channel would tell nobody.
         """
         now = self._clock.now()
         async with self._database.core() as connection:
             row = await _row(connection, channel_id, lock=True)
+            await _require_unused(connection, channel_id)
             columns = {
                 "enabled": False,
                 "sealed_secrets": None,
@@ -195,6 +217,18 @@ async def _row(connection: AsyncConnection, channel_id: UUID, *, lock: bool = Fa
     if row is None:
         raise NotFoundError(f"No channel {channel_id}.", reason="CHANNEL_NOT_FOUND")
     return row
+
+
+async def _require_unused(connection: AsyncConnection, channel_id: UUID) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    names = await naming(cast("asyncpg.Connection", driver), channel_id)
+    if names:
+        told = ", ".join(repr(name) for name in names[:_NAMES])
+        more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+        raise FailedPreconditionError(
+            f"Routes name the channel: {told}{more}. Change or delete them first.",
+            reason="CHANNEL_IN_USE",
+        )
 
 
 async def _write(connection: AsyncConnection, channel_id: UUID, columns: dict[str, Any]) -> Channel:

@@ -1,18 +1,22 @@
-"""Deliveries as people see them: listed, shown with their attempts, sent again, given up.
+"""Deliveries as people see them: listed, shown with their attempts, given up.
 
 The hot path (claim and settle) is `delivery/queue.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-from tocsin.common.errors import FailedPreconditionError, NotFoundError
+from tocsin.common.errors import NotFoundError
+from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
-from tocsin.notify.domain.notification import EventType
+from tocsin.notify.domain.notice import message_type
+from tocsin.notify.store import redelivery
+from tocsin.notify.store.steering import channel_states
 from tocsin.notify.store.tables import attempts, channels, deliveries, inbox_events
 
 if TYPE_CHECKING:
@@ -24,10 +28,12 @@ if TYPE_CHECKING:
 
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
+    from tocsin.notify.store.redelivery import RedeliveryFilter
 
 CHANNEL_DELETED = "the channel was deleted"
 
-_REDELIVERABLE = (DeliveryState.DEAD, DeliveryState.DELIVERED)
+EXAMPLES = 20
+"""How many of what is sent again are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,19 @@ class DeliveryFilter:
     channel_id: UUID | None = None
     alert_id: UUID | None = None
     states: tuple[DeliveryState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """How many are sent again, how many were left, and whether there are more than the limit.
+
+    `examples` are the first of them.
+    """
+
+    count: int
+    left: int
+    more: bool
+    examples: tuple[Delivery, ...]
 
 
 class DeliveryStore:
@@ -78,36 +97,44 @@ class DeliveryStore:
             return delivery, [_attempt(row) for row in rows]
 
     async def redeliver(self, delivery_id: UUID) -> Delivery:
-        """Put a DEAD or DELIVERED delivery back in line, due now, with a fresh set of retries.
+        """Put an ended delivery back in line, due now, with a fresh set of retries.
 
-        Raises NotFoundError (DELIVERY_NOT_FOUND), FailedPreconditionError (DELIVERY_NOT_FINAL, or
-        CHANNEL_DISABLED when its channel is disabled or deleted).
+        Raises NotFoundError (DELIVERY_NOT_FOUND), FailedPreconditionError (CHANNEL_DISABLED when
+        its channel is disabled or deleted; DELIVERY_NOT_FINAL when it is not at its end, or would
+        tell what is over or older than what waits).
         """
-        async with self._database.core() as connection:
-            await _require_enabled_channel(connection, delivery_id)
-            now = self._clock.now()
-            changed = await connection.execute(
-                update(deliveries)
-                .where(
-                    deliveries.c.delivery_id == delivery_id,
-                    deliveries.c.state.in_(_REDELIVERABLE),
-                )
-                .values(
-                    state=DeliveryState.PENDING,
-                    state_reason="",
-                    retry_count=0,
-                    next_attempt_time=now,
-                    settle_time=None,
-                )
-            )
-            delivery = await _read(connection, delivery_id)
-            if changed.rowcount == 0:
-                raise FailedPreconditionError(
-                    f"The delivery is {delivery.state.name}. Only one that is DEAD or DELIVERED"
-                    " can be sent again.",
-                    reason="DELIVERY_NOT_FINAL",
-                )
-            return delivery
+        delivery, _ = await self.get(delivery_id)
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            await redelivery.redeliver(connection, delivery, now)
+        return redelivered(delivery, now)
+
+    async def redeliver_all(self, wanted: RedeliveryFilter, *, dry_run: bool) -> Redelivered:
+        """Put what a filter finds back in line, or only count it.
+
+        Raises InvalidArgumentError when the channel does not exist or is disabled.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await redelivery.redeliver_all(connection, wanted, now, dry_run=dry_run)
+        examples = [(await self.get(each))[0] for each in found.delivery_ids[:EXAMPLES]]
+        if not dry_run:
+            examples = [redelivered(each, now) for each in examples]
+        return Redelivered(len(found.delivery_ids), found.left, found.more, tuple(examples))
+
+
+def redelivered(delivery: Delivery, now: datetime) -> Delivery:
+    """Return a delivery as it is once it was put back in line."""
+    return replace(
+        delivery,
+        state=DeliveryState.PENDING,
+        state_reason="",
+        reason=DecisionReason.UNSPECIFIED,
+        held_by=None,
+        carried_by=None,
+        next_attempt_time=now,
+        settle_time=None,
+    )
 
 
 async def dead_all_of_channel(
@@ -119,7 +146,8 @@ async def dead_all_of_channel(
     on the channel's row keeps the follower from addressing more to it. What is being sent at this
     moment loses its lease, so that its late settle is refused, and counts as maybe told.
     """
-    unfinished = deliveries.c.state.in_([literal_column("1"), literal_column("2")])
+    unfinished = deliveries.c.state.in_([literal_column(state) for state in ("1", "2", "6")])
+    await _wait_for_claims(connection, channel_id)
     await connection.execute(  # in the order in which settling locks them, too
         select(deliveries.c.delivery_id)
         .where(deliveries.c.channel_id == channel_id, unfinished)
@@ -132,6 +160,8 @@ async def dead_all_of_channel(
         .values(
             state=DeliveryState.DEAD,
             state_reason=reason,
+            reason=DecisionReason.CHANNEL_DELETED,
+            held_by=None,
             maybe_told=deliveries.c.maybe_told | deliveries.c.lease_token.is_not(None),
             next_attempt_time=None,
             lease_token=None,
@@ -149,6 +179,14 @@ async def dead_all_of_channel(
     return len(delivery_ids)
 
 
+async def _wait_for_claims(connection: AsyncConnection, channel_id: UUID) -> None:
+    """Let claims end that make a digest at this moment: whoever claims next finds nothing."""
+    ensure = insert(channel_states).values(channel_id=channel_id).on_conflict_do_nothing()
+    await connection.execute(ensure)
+    state = select(channel_states.c.channel_id).where(channel_states.c.channel_id == channel_id)
+    await connection.execute(state.with_for_update())
+
+
 def _conditions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     conditions = []
     if wanted.channel_id is not None:
@@ -163,8 +201,14 @@ def _conditions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
+def _or_empty(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Most notices are about no single alert."""
+    return func.coalesce(text, "")
+
+
 def _whole_delivery() -> Select[Any]:
-    alert = inbox_events.c.document["alert"]
+    # That of an event has its alert under `alert`; one of flapping names the key itself.
+    alert = func.coalesce(inbox_events.c.document["alert"], inbox_events.c.document)
     return (
         select(
             deliveries,
@@ -173,9 +217,9 @@ def _whole_delivery() -> Select[Any]:
             inbox_events.c.epoch,
             inbox_events.c.revision,
             inbox_events.c.synthetic,
-            alert["host_id"].astext.label("host_id"),
-            alert["kind"].astext.label("kind"),
-            alert["dedup_key"].astext.label("dedup_key"),
+            _or_empty(alert["host_id"].astext).label("host_id"),
+            _or_empty(alert["kind"].astext).label("kind"),
+            _or_empty(alert["dedup_key"].astext).label("dedup_key"),
         )
         .join(channels, channels.c.channel_id == deliveries.c.channel_id)
         .join(inbox_events, inbox_events.c.event_id == deliveries.c.event_id)
@@ -190,31 +234,13 @@ async def _read(connection: AsyncConnection, delivery_id: UUID) -> Delivery:
     return _delivery(row)
 
 
-async def _require_enabled_channel(connection: AsyncConnection, delivery_id: UUID) -> None:
-    """Lock the delivery's channel against deletion until the end of the transaction."""
-    query = (
-        select(channels.c.enabled, channels.c.delete_time)
-        .join(deliveries, deliveries.c.channel_id == channels.c.channel_id)
-        .where(deliveries.c.delivery_id == delivery_id)
-        .with_for_update(read=True, of=channels)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        raise NotFoundError(f"No delivery {delivery_id}.", reason="DELIVERY_NOT_FOUND")
-    if row.delete_time is not None or not row.enabled:
-        what = "deleted" if row.delete_time is not None else "disabled. Enable it first"
-        raise FailedPreconditionError(
-            f"The channel of this delivery is {what}.", reason="CHANNEL_DISABLED"
-        )
-
-
 def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
         delivery_id=row.delivery_id,
         channel_id=row.channel_id,
         channel_display_name=row.display_name,
         event_id=row.event_id,
-        event_type=EventType(row.type),
+        event_type=message_type(row.type),
         epoch=row.epoch,
         revision=row.revision,
         synthetic=row.synthetic,
@@ -228,6 +254,13 @@ def _delivery(row: Row[Any]) -> Delivery:
         next_attempt_time=row.next_attempt_time,
         create_time=row.create_time,
         settle_time=row.settle_time,
+        reason=DecisionReason(row.reason),
+        route_id=row.route_id,
+        held_by=row.held_by,
+        told_as=None if row.told_as is None else message_type(row.told_as),
+        collapsed_count=row.collapsed_count,
+        follows=row.follows,
+        carried_by=row.carried_by,
     )
 
 

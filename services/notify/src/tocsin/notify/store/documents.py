@@ -23,7 +23,7 @@ def to_document(notification: Notification) -> dict[str, Any]:
         "type": notification.type.value,
         "epoch": str(notification.epoch),
         "revision": notification.revision,
-        "alert": _alert_document(notification.alert),
+        "alert": alert_document(notification.alert),
         "actor": notification.actor,
         "on_behalf_of": notification.on_behalf_of,
         "note": notification.note,
@@ -41,7 +41,7 @@ def from_document(document: dict[str, Any]) -> Notification:
         type=EventType(document["type"]),
         epoch=UUID(document["epoch"]),
         revision=document["revision"],
-        alert=_alert(document["alert"]),
+        alert=alert_of(document["alert"]),
         actor=document["actor"],
         on_behalf_of=document["on_behalf_of"],
         note=document["note"],
@@ -52,7 +52,8 @@ def from_document(document: dict[str, Any]) -> Notification:
     )
 
 
-def _alert_document(alert: AlertView) -> dict[str, Any]:
+def alert_document(alert: AlertView) -> dict[str, Any]:
+    """Return the document of an alert, as that of a notification has it under `alert`."""
     return {
         "alert_id": str(alert.alert_id),
         "host_id": alert.host_id,
@@ -76,11 +77,18 @@ def _alert_document(alert: AlertView) -> dict[str, Any]:
         "resolve_reason": None if alert.resolve_reason is None else alert.resolve_reason.value,
         "version": alert.version,
         "previous_alert_id": _text_of(alert.previous_alert_id),
+        "suppressed_by": _text_of(alert.suppressed_by),
+        "host_labels": dict(alert.host_labels),
+        "source_group_id": alert.source_group_id,
+        "repository_id": alert.repository_id,
+        "schedule_id": alert.schedule_id,
     }
 
 
-def _alert(document: dict[str, Any]) -> AlertView:
+def alert_of(document: dict[str, Any]) -> AlertView:
+    """Return the alert that `alert_document` wrote."""
     reason, previous = document["resolve_reason"], document["previous_alert_id"]
+    suppressed_by = document.get("suppressed_by")
     return AlertView(
         alert_id=UUID(document["alert_id"]),
         host_id=document["host_id"],
@@ -104,6 +112,12 @@ def _alert(document: dict[str, Any]) -> AlertView:
         resolve_reason=None if reason is None else ResolveReason(reason),
         version=document["version"],
         previous_alert_id=None if previous is None else UUID(previous),
+        # Documents that were kept before these were known lack them.
+        suppressed_by=None if suppressed_by is None else UUID(suppressed_by),
+        host_labels=document.get("host_labels", {}),
+        source_group_id=document.get("source_group_id", ""),
+        repository_id=document.get("repository_id", ""),
+        schedule_id=document.get("schedule_id", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""The inbox: events are taken in, addressed to channels, and the position moves on, all in one.
+"""The inbox: events are taken in, and the position moves on, in one transaction.
 
 Each function is a part of one transaction of the follower's, on its asyncpg connection.
 `advance` comes first: its lock on the one row of the position keeps a second follower out until
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from tocsin.common.ids import NewId
+    from tocsin.notify.domain.notification import Notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class InboxEvent:
-    """One event as it is kept: its document, or why it has none and the raw event."""
+    """One event as it is kept: its document, or why it has none and the raw event.
+
+    `notification` is what the document was made from.
+    """
 
     event_id: UUID
     epoch: UUID
@@ -42,6 +45,15 @@ class InboxEvent:
     document: dict[str, Any] | None
     quarantine_reason: str | None = None
     quarantined_payload: bytes | None = None
+    notification: Notification | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A new event that can be told, with its place in the order of all events."""
+
+    sequence: int
+    notification: Notification
 
 
 class CursorMovedError(Exception):
@@ -74,28 +86,20 @@ SELECT event_id, epoch, revision, synthetic, type, alert_id, document::jsonb,
                  quarantine_reason, quarantined_payload, place)
  ORDER BY place
     ON CONFLICT (event_id) DO NOTHING
-RETURNING event_id, alert_id, sequence, document IS NOT NULL AS readable
+RETURNING event_id, sequence
 """
 
 # The lock keeps a channel from being deleted between this look at it and the commit.
-_ADDRESSEES = """
-SELECT channel_id FROM channels WHERE enabled AND delete_time IS NULL
+_CHANNELS = """
+SELECT channel_id, enabled FROM channels WHERE delete_time IS NULL
  ORDER BY channel_id FOR SHARE
 """
 
-# What comes behind one of the same alert that is tried again later is not due before that one.
-_ADDRESS = """
-INSERT INTO deliveries (delivery_id, event_id, channel_id, alert_id, sequence, state, state_reason,
-                        attempt_count, retry_count, maybe_told, next_attempt_time, create_time)
-SELECT delivery_id, event_id, channel_id, alert_id, sequence, 1, '', 0, 0, false,
-       greatest($6, (
-           SELECT max(earlier.next_attempt_time) FROM deliveries earlier
-            WHERE earlier.channel_id = given.channel_id AND earlier.alert_id = given.alert_id
-              AND earlier.state = 1
-       )), $6
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[])
-       AS given (delivery_id, event_id, channel_id, alert_id, sequence)
+_CAUGHT_UP = """
+UPDATE follower_position SET caught_up_time = $3 WHERE epoch = $1 AND revision = $2
 """
+
+_READ_CAUGHT_UP = "SELECT caught_up_time FROM follower_position"
 
 
 async def read_cursor(connection: asyncpg.Connection) -> Cursor | None:
@@ -119,28 +123,36 @@ async def advance(
         raise CursorMovedError
 
 
-async def take_in(
-    connection: asyncpg.Connection, events: Sequence[InboxEvent], now: datetime, new_id: NewId
-) -> int:
-    """Keep what is new among the events, and address it to every enabled channel.
+async def note_caught_up(connection: asyncpg.Connection, at: Cursor, now: datetime) -> None:
+    """Note that all there is has been taken in; nothing is noted when the position is elsewhere."""
+    await connection.execute(_CAUGHT_UP, at.epoch, at.revision, now)
 
-    Returns how many deliveries were made. What cannot be rendered is kept, but not addressed.
-    """
+
+async def read_caught_up(connection: asyncpg.Connection) -> datetime | None:
+    """Return when some replica last knew that all there is was taken in, None for never."""
+    caught_up: datetime | None = await connection.fetchval(_READ_CAUGHT_UP)
+    return caught_up
+
+
+async def add(
+    connection: asyncpg.Connection, events: Sequence[InboxEvent], now: datetime
+) -> list[Taken]:
+    """Keep what is new among the events; return what of it can be told, in its order."""
     if not events:
-        return 0
-    added = await connection.fetch(_ADD, *_columns(events), now)
-    tellable = [row for row in added if row["readable"]]
-    if not tellable:
-        return 0
-    channel_ids = [row["channel_id"] for row in await connection.fetch(_ADDRESSEES)]
-    addressed = [
-        (new_id(), row["event_id"], channel_id, row["alert_id"], row["sequence"])
-        for row in sorted(tellable, key=lambda row: row["sequence"])
-        for channel_id in channel_ids
+        return []
+    rows = await connection.fetch(_ADD, *_columns(events), now)
+    sequences = {row["event_id"]: row["sequence"] for row in rows}
+    taken = [
+        Taken(sequences.pop(event.event_id), event.notification)
+        for event in events
+        if event.event_id in sequences and event.notification is not None
     ]
-    if addressed:
-        await connection.execute(_ADDRESS, *map(list, zip(*addressed, strict=True)), now)
-    return len(addressed)
+    return sorted(taken, key=lambda each: each.sequence)
+
+
+async def lock_channels(connection: asyncpg.Connection) -> dict[UUID, bool]:
+    """Keep the channels from being deleted until the commit; return which are enabled."""
+    return {row["channel_id"]: row["enabled"] for row in await connection.fetch(_CHANNELS)}
 
 
 def _columns(events: Sequence[InboxEvent]) -> list[list[Any]]:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -21,7 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
 
-metadata = MetaData()
+from tocsin.notify.store import steering
+
+metadata = steering.metadata
 _time = TIMESTAMP(timezone=True)
 _uuid = UUID(as_uuid=True)
 
@@ -41,6 +42,8 @@ channels = Table(
     Column("update_time", _time, nullable=False),
     # A deleted channel stays for the record of what it delivered.
     Column("delete_time", _time),
+    # {"burst": …, "refill_seconds": …}. NULL: the default of its type.
+    Column("rate_limit", JSONB),
     Index(
         "channels_one_per_name",
         "display_name",
@@ -57,6 +60,8 @@ follower_position = Table(
     Column("epoch", _uuid, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("update_time", _time, nullable=False),
+    # When whoever follows last knew that it had read all there is. NULL: never yet.
+    Column("caught_up_time", _time),
     CheckConstraint("singleton", name="follower_position_one_row"),
 )
 
@@ -69,9 +74,13 @@ known_alerts = Table(
     Column("version", BigInteger, nullable=False),
     # The serialised Alert of the alert contract.
     Column("payload", LargeBinary, nullable=False),
+    # The same as a document, as inbox_events has it under `alert`. NULL: kept before this was.
+    Column("document", JSONB),
 )
 
-# Every event taken in, whether or not a channel was there to tell it.
+# Every event taken in, whether or not a channel was there to tell it; and the messages of notify's
+# own (type from 101 on), with the position of that moment, synthetic, and an alert_id that names
+# what they are about: an alert, or the message itself.
 inbox_events = Table(
     "inbox_events",
     metadata,
@@ -116,6 +125,25 @@ deliveries = Table(
     # Whether the far side has, or may have, got it.
     Column("maybe_told", Boolean, nullable=False),
     Column("next_attempt_time", _time),
+    # Why it is held, or ended without being told, or was given up: domain.decision.
+    Column("reason", SmallInteger, nullable=False, server_default=text("0")),
+    # What the reason speaks of: a silence, the alert that explains it, the delivery that tells it.
+    Column("held_by", _uuid),
+    # The route that addressed it. NULL: the default route, or it follows on what had none. No
+    # foreign key: it outlives the route.
+    Column("route_id", _uuid),
+    # Whether no route named the channel for this event: it follows on what was addressed there.
+    Column("follows", Boolean, nullable=False, server_default=text("false")),
+    # Alerts of one channel with the same group_key are told together. Empty: none.
+    Column("group_key", Text, nullable=False, server_default=text("''")),
+    # inbox_events.type as it is told, fixed with the first attempt: the same bytes at every one.
+    Column("told_as", SmallInteger),
+    # How many earlier events of the alert it stands for.
+    Column("collapsed_count", Integer, nullable=False, server_default=text("0")),
+    # The digest that carries it and with which it ends. It is HELD, and untouchable, until then.
+    Column("carried_by", _uuid, ForeignKey("deliveries.delivery_id", ondelete="SET NULL")),
+    # When it is of no use any more. Only for messages of notify's own.
+    Column("expire_time", _time),
     # The fence: only the holder of this token may settle.
     Column("lease_token", _uuid),
     Column("lease_expire_time", _time),
@@ -131,27 +159,52 @@ deliveries = Table(
         unique=True,
         postgresql_where=text("state = 2"),
     ),
-    # … and none while an earlier one is unfinished.
+    # … and one at most waits behind it or for its turn: newer news take the place of older ones.
+    # What a digest carries waits for nothing but the digest.
+    Index(
+        "deliveries_one_waiting_per_alert",
+        "channel_id",
+        "alert_id",
+        unique=True,
+        postgresql_where=text("state IN (1, 6) AND carried_by IS NULL"),
+    ),
     Index(
         "deliveries_unfinished_by_alert",
         "channel_id",
         "alert_id",
         "sequence",
-        postgresql_where=text("state IN (1, 2)"),
+        postgresql_where=text("state IN (1, 2, 6)"),
     ),
+    # What waits (PENDING, or HELD for a while), by when it is looked at again. What a digest
+    # carries has no such time.
     Index(
         "deliveries_due",
         "channel_id",
         "next_attempt_time",
         "sequence",
-        postgresql_where=text("state = 1"),
+        postgresql_where=text("state IN (1, 6)"),
     ),
+    Index(
+        "deliveries_by_group",
+        "channel_id",
+        "group_key",
+        postgresql_where=text("state IN (1, 6) AND group_key <> ''"),
+    ),
+    Index("deliveries_by_holder", "held_by", postgresql_where=text("state = 6")),
+    Index("deliveries_carried", "carried_by", postgresql_where=text("carried_by IS NOT NULL")),
     Index("deliveries_by_lease", "lease_expire_time", postgresql_where=text("state = 2")),
     Index("deliveries_by_alert", "alert_id", "channel_id", "sequence"),
     Index("deliveries_by_channel", "channel_id", text("delivery_id DESC")),
     # What people ask for first: what was not told.
     Index(
         "deliveries_not_told", text("delivery_id DESC"), postgresql_where=text("state IN (4, 5)")
+    ),
+    # For what is sent again by a filter, and for the counts of what was given up.
+    Index(
+        "deliveries_given_up",
+        "channel_id",
+        "settle_time",
+        postgresql_where=text("state IN (5, 8)"),
     ),
 )
 

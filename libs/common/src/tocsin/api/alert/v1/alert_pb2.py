@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/alert/v1/alert.proto\x12\x13tocsin.api.alert.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x06\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12\x11\n\thost_name\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tdedup_key\x18\x05 \x01(\t\x12/\n\x08severity\x18\x06 \x01(\x0e\x32\x1d.tocsin.api.alert.v1.Severity\x12\x30\n\x06status\x18\x07 \x01(\x0e\x32 .tocsin.api.alert.v1.AlertStatus\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\r\n\x05\x63\x61use\x18\t \x01(\t\x12\x36\n\x06labels\x18\n \x03(\x0b\x32&.tocsin.api.alert.v1.Alert.LabelsEntry\x12\x13\n\x0boccurrences\x18\x0b \x01(\x03\x12.\n\nraise_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x61\x63knowledge_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63knowledged_by\x18\x0f \x01(\t\x12\x18\n\x10\x61\x63knowledge_note\x18\x10 \x01(\t\x12;\n\x17\x61\x63knowledge_expire_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bresolved_by\x18\x13 \x01(\t\x12:\n\x0eresolve_reason\x18\x14 \x01(\x0e\x32\".tocsin.api.alert.v1.ResolveReason\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12\x19\n\x11previous_alert_id\x18\x16 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03*|\n\x0b\x41lertStatus\x12\x1c\n\x18\x41LERT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41LERT_STATUS_OPEN\x10\x01\x12\x1d\n\x19\x41LERT_STATUS_ACKNOWLEDGED\x10\x02\x12\x19\n\x15\x41LERT_STATUS_RESOLVED\x10\x03*\x7f\n\rResolveReason\x12\x1e\n\x1aRESOLVE_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOLVE_REASON_AUTO\x10\x01\x12\x19\n\x15RESOLVE_REASON_MANUAL\x10\x02\x12\x1a\n\x16RESOLVE_REASON_RETIRED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/alert/v1/alert.proto\x12\x13tocsin.api.alert.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x08\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12\x11\n\thost_name\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tdedup_key\x18\x05 \x01(\t\x12/\n\x08severity\x18\x06 \x01(\x0e\x32\x1d.tocsin.api.alert.v1.Severity\x12\x30\n\x06status\x18\x07 \x01(\x0e\x32 .tocsin.api.alert.v1.AlertStatus\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\r\n\x05\x63\x61use\x18\t \x01(\t\x12\x36\n\x06labels\x18\n \x03(\x0b\x32&.tocsin.api.alert.v1.Alert.LabelsEntry\x12\x13\n\x0boccurrences\x18\x0b \x01(\x03\x12.\n\nraise_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x61\x63knowledge_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63knowledged_by\x18\x0f \x01(\t\x12\x18\n\x10\x61\x63knowledge_note\x18\x10 \x01(\t\x12;\n\x17\x61\x63knowledge_expire_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bresolved_by\x18\x13 \x01(\t\x12:\n\x0eresolve_reason\x18\x14 \x01(\x0e\x32\".tocsin.api.alert.v1.ResolveReason\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12\x19\n\x11previous_alert_id\x18\x16 \x01(\t\x12\x15\n\rsuppressed_by\x18\x17 \x01(\t\x12?\n\x0bhost_labels\x18\x18 \x03(\x0b\x32*.tocsin.api.alert.v1.Alert.HostLabelsEntry\x12\x17\n\x0fsource_group_id\x18\x19 \x01(\t\x12\x15\n\rrepository_id\x18\x1a \x01(\t\x12\x13\n\x0bschedule_id\x18\x1b \x01(\t\x12\x1a\n\x12objective_multiple\x18\x1c \x01(\x05\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fHostLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03*|\n\x0b\x41lertStatus\x12\x1c\n\x18\x41LERT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41LERT_STATUS_OPEN\x10\x01\x12\x1d\n\x19\x41LERT_STATUS_ACKNOWLEDGED\x10\x02\x12\x19\n\x15\x41LERT_STATUS_RESOLVED\x10\x03*\x7f\n\rResolveReason\x12\x1e\n\x1aRESOLVE_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOLVE_REASON_AUTO\x10\x01\x12\x19\n\x15RESOLVE_REASON_MANUAL\x10\x02\x12\x1a\n\x16RESOLVE_REASON_RETIRED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ALERT_LABELSENTRY']._loaded_options = None
   _globals['_ALERT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_SEVERITY']._serialized_start=882
-  _globals['_SEVERITY']._serialized_end=982
-  _globals['_ALERTSTATUS']._serialized_start=984
-  _globals['_ALERTSTATUS']._serialized_end=1108
-  _globals['_RESOLVEREASON']._serialized_start=1110
-  _globals['_RESOLVEREASON']._serialized_end=1237
+  _globals['_ALERT_HOSTLABELSENTRY']._loaded_options = None
+  _globals['_ALERT_HOSTLABELSENTRY']._serialized_options = b'8\001'
+  _globals['_SEVERITY']._serialized_start=1118
+  _globals['_SEVERITY']._serialized_end=1218
+  _globals['_ALERTSTATUS']._serialized_start=1220
+  _globals['_ALERTSTATUS']._serialized_end=1344
+  _globals['_RESOLVEREASON']._serialized_start=1346
+  _globals['_RESOLVEREASON']._serialized_end=1473
   _globals['_ALERT']._serialized_start=90
-  _globals['_ALERT']._serialized_end=880
-  _globals['_ALERT_LABELSENTRY']._serialized_start=835
-  _globals['_ALERT_LABELSENTRY']._serialized_end=880
+  _globals['_ALERT']._serialized_end=1116
+  _globals['_ALERT_LABELSENTRY']._serialized_start=1020
+  _globals['_ALERT_LABELSENTRY']._serialized_end=1065
+  _globals['_ALERT_HOSTLABELSENTRY']._serialized_start=1067
+  _globals['_ALERT_HOSTLABELSENTRY']._serialized_end=1116
 # @@protoc_insertion_point(module_scope)

@@ -132,6 +132,26 @@ class Alert(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class HostLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ALERT_ID_FIELD_NUMBER: _builtins.int
     HOST_ID_FIELD_NUMBER: _builtins.int
     HOST_NAME_FIELD_NUMBER: _builtins.int
@@ -154,6 +174,12 @@ class Alert(_message.Message):
     RESOLVE_REASON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     PREVIOUS_ALERT_ID_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_BY_FIELD_NUMBER: _builtins.int
+    HOST_LABELS_FIELD_NUMBER: _builtins.int
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    REPOSITORY_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_MULTIPLE_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
     """Identity: a UUIDv7 (RFC 9562) in lower-case text form, so that ids sort by the time of raising."""
     host_id: _builtins.str
@@ -194,6 +220,23 @@ class Alert(_message.Message):
     """
     previous_alert_id: _builtins.str
     """The alert of the same (host_id, kind, dedup_key) before this one. Empty for the first."""
+    suppressed_by: _builtins.str
+    """The alert that explains this one: while its host is offline or its repository is locked or
+    unreachable, there is little use in telling this one as well. Set when it is raised, emptied
+    (with an UNSUPPRESSED event) when it outlives that alert by a grace, or that alert has another
+    cause by now. Empty: it stands for itself. What is told is the subscriber's choice; the state
+    is always true.
+    """
+    source_group_id: _builtins.str
+    """The source group it is about, where the report or the schedule named one. Else empty."""
+    repository_id: _builtins.str
+    """The repository it is about, where the report, schedule or source group named one. Else empty."""
+    schedule_id: _builtins.str
+    """The schedule it is about, where the report or the deadline named one. Else empty."""
+    objective_multiple: _builtins.int
+    """How many times its objective the last good backup of its source group was old when this alert
+    last rose: 0 (not beyond it, or no objective), 1, 2 or 4. Never falls while it stands.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free labels, as given when it was raised: at most 32, names of 1–64 and values of 0–256
@@ -222,6 +265,10 @@ class Alert(_message.Message):
         Unset while not resolved.
         """
 
+    @_builtins.property
+    def host_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The labels of the host in the registry, as they were when it was raised."""
+
     def __init__(
         self,
         *,
@@ -247,10 +294,16 @@ class Alert(_message.Message):
         resolve_reason: Global___ResolveReason.ValueType = ...,
         version: _builtins.int = ...,
         previous_alert_id: _builtins.str = ...,
+        suppressed_by: _builtins.str = ...,
+        host_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        source_group_id: _builtins.str = ...,
+        repository_id: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        objective_multiple: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_expire_time", b"acknowledge_expire_time", "acknowledge_time", b"acknowledge_time", "last_seen_time", b"last_seen_time", "raise_time", b"raise_time", "resolve_time", b"resolve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_expire_time", b"acknowledge_expire_time", "acknowledge_note", b"acknowledge_note", "acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alert_id", b"alert_id", "cause", b"cause", "dedup_key", b"dedup_key", "host_id", b"host_id", "host_name", b"host_name", "kind", b"kind", "labels", b"labels", "last_seen_time", b"last_seen_time", "message", b"message", "occurrences", b"occurrences", "previous_alert_id", b"previous_alert_id", "raise_time", b"raise_time", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "severity", b"severity", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_expire_time", b"acknowledge_expire_time", "acknowledge_note", b"acknowledge_note", "acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alert_id", b"alert_id", "cause", b"cause", "dedup_key", b"dedup_key", "host_id", b"host_id", "host_labels", b"host_labels", "host_name", b"host_name", "kind", b"kind", "labels", b"labels", "last_seen_time", b"last_seen_time", "message", b"message", "objective_multiple", b"objective_multiple", "occurrences", b"occurrences", "previous_alert_id", b"previous_alert_id", "raise_time", b"raise_time", "repository_id", b"repository_id", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "schedule_id", b"schedule_id", "severity", b"severity", "source_group_id", b"source_group_id", "status", b"status", "suppressed_by", b"suppressed_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

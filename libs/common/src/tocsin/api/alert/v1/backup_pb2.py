@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.alert.v1 import alert_pb2 as tocsin_dot_api_dot_alert_dot_v1_dot_alert__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tocsin/api/alert/v1/backup.proto\x12\x13tocsin.api.alert.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x01\n\x04Host\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.tocsin.api.alert.v1.Host.LabelsEntry\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tocsin/api/alert/v1/backup.proto\x12\x13tocsin.api.alert.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/alert/v1/alert.proto\"\xe7\x03\n\x04Host\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.tocsin.api.alert.v1.Host.LabelsEntry\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x07profile\x18\x06 \x01(\x0e\x32 .tocsin.api.alert.v1.HostProfile\x12\x30\n\roffline_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x0flast_heard_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nclock_skew\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0bretire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9d\x02\n\x0bSourceGroup\x12\x17\n\x0fsource_group_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12\x15\n\rrepository_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12,\n\tobjective\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bretire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\nRecurrence\x12\x0e\n\x04\x63ron\x18\x01 \x01(\tH\x00\x12\x15\n\x0bon_calendar\x18\x02 \x01(\tH\x00\x12-\n\x08interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x11\n\ttime_zone\x18\x04 \x01(\tB\x07\n\x05times\"\xf1\x04\n\x08Schedule\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12.\n\x08job_kind\x18\x03 \x01(\x0e\x32\x1c.tocsin.api.alert.v1.JobKind\x12\x17\n\x0fsource_group_id\x18\x04 \x01(\t\x12\x15\n\rrepository_id\x18\x05 \x01(\t\x12\x33\n\nrecurrence\x18\x06 \x01(\x0b\x32\x1f.tocsin.api.alert.v1.Recurrence\x12(\n\x05grace\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65nabled\x18\t \x01(\x08H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bretire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rnext_due_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdeadline_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10last_finish_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_enabled\"\x9b\x02\n\rBackupSummary\x12\x11\n\tfiles_new\x18\x01 \x01(\x03\x12\x15\n\rfiles_changed\x18\x02 \x01(\x03\x12\x18\n\x10\x66iles_unmodified\x18\x03 \x01(\x03\x12\x10\n\x08\x64irs_new\x18\x04 \x01(\x03\x12\x14\n\x0c\x64irs_changed\x18\x05 \x01(\x03\x12\x17\n\x0f\x64irs_unmodified\x18\x06 \x01(\x03\x12\x18\n\x10\x64\x61ta_added_bytes\x18\x07 \x01(\x03\x12\x1d\n\x15total_files_processed\x18\x08 \x01(\x03\x12\x1d\n\x15total_bytes_processed\x18\t \x01(\x03\x12\x18\n\x10unreadable_count\x18\n \x01(\x03\x12\x13\n\x0bsnapshot_id\x18\x0b \x01(\t\"\xf1\x02\n\nProtection\x12\x36\n\x0csource_group\x18\x01 \x01(\x0b\x32 .tocsin.api.alert.v1.SourceGroup\x12\x11\n\thost_name\x18\x02 \x01(\t\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32%.tocsin.api.alert.v1.ProtectionStatus\x12\x39\n\x15last_good_backup_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x61ge\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12objective_multiple\x18\x06 \x01(\x05\x12\x31\n\rnext_due_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bopen_alerts\x18\x08 \x03(\x0b\x32\x1a.tocsin.api.alert.v1.Alert*y\n\x0bHostProfile\x12\x1c\n\x18HOST_PROFILE_UNSPECIFIED\x10\x00\x12\x17\n\x13HOST_PROFILE_SERVER\x10\x01\x12\x17\n\x13HOST_PROFILE_LAPTOP\x10\x02\x12\x1a\n\x16HOST_PROFILE_EPHEMERAL\x10\x03*u\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_KIND_BACKUP\x10\x01\x12\x13\n\x0fJOB_KIND_FORGET\x10\x02\x12\x12\n\x0eJOB_KIND_PRUNE\x10\x03\x12\x12\n\x0eJOB_KIND_CHECK\x10\x04*\x8d\x01\n\tJobResult\x12\x1a\n\x16JOB_RESULT_UNSPECIFIED\x10\x00\x12\x18\n\x14JOB_RESULT_SUCCEEDED\x10\x01\x12\x19\n\x15JOB_RESULT_INCOMPLETE\x10\x02\x12\x15\n\x11JOB_RESULT_FAILED\x10\x03\x12\x18\n\x14JOB_RESULT_CANCELLED\x10\x04*\x93\x01\n\x10ProtectionStatus\x12!\n\x1dPROTECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROTECTION_STATUS_SAFE\x10\x01\x12\x1d\n\x19PROTECTION_STATUS_AT_RISK\x10\x02\x12!\n\x1dPROTECTION_STATUS_UNPROTECTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HOST_LABELSENTRY']._loaded_options = None
   _globals['_HOST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_HOST']._serialized_start=91
-  _globals['_HOST']._serialized_end=328
-  _globals['_HOST_LABELSENTRY']._serialized_start=283
-  _globals['_HOST_LABELSENTRY']._serialized_end=328
+  _globals['_HOSTPROFILE']._serialized_start=2347
+  _globals['_HOSTPROFILE']._serialized_end=2468
+  _globals['_JOBKIND']._serialized_start=2470
+  _globals['_JOBKIND']._serialized_end=2587
+  _globals['_JOBRESULT']._serialized_start=2590
+  _globals['_JOBRESULT']._serialized_end=2731
+  _globals['_PROTECTIONSTATUS']._serialized_start=2734
+  _globals['_PROTECTIONSTATUS']._serialized_end=2881
+  _globals['_HOST']._serialized_start=156
+  _globals['_HOST']._serialized_end=643
+  _globals['_HOST_LABELSENTRY']._serialized_start=598
+  _globals['_HOST_LABELSENTRY']._serialized_end=643
+  _globals['_SOURCEGROUP']._serialized_start=646
+  _globals['_SOURCEGROUP']._serialized_end=931
+  _globals['_RECURRENCE']._serialized_start=933
+  _globals['_RECURRENCE']._serialized_end=1059
+  _globals['_SCHEDULE']._serialized_start=1062
+  _globals['_SCHEDULE']._serialized_end=1687
+  _globals['_BACKUPSUMMARY']._serialized_start=1690
+  _globals['_BACKUPSUMMARY']._serialized_end=1973
+  _globals['_PROTECTION']._serialized_start=1976
+  _globals['_PROTECTION']._serialized_end=2345
 # @@protoc_insertion_point(module_scope)

@@ -22,10 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.alert.v1 import alert_pb2 as tocsin_dot_api_dot_alert_dot_v1_dot_alert__pb2
 from tocsin.api.alert.v1 import backup_pb2 as tocsin_dot_api_dot_alert_dot_v1_dot_backup__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/alert/v1/backup_service.proto\x12\x13tocsin.api.alert.v1\x1a tocsin/api/alert/v1/backup.proto\"\x9f\x01\n\x0ePutHostRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12?\n\x06labels\x18\x03 \x03(\x0b\x32/.tocsin.api.alert.v1.PutHostRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\x0fPutHostResponse\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.tocsin.api.alert.v1.Host\"!\n\x0eGetHostRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\":\n\x0fGetHostResponse\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.tocsin.api.alert.v1.Host\"9\n\x10ListHostsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x11ListHostsResponse\x12(\n\x05hosts\x18\x01 \x03(\x0b\x32\x19.tocsin.api.alert.v1.Host\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x97\x02\n\rBackupService\x12T\n\x07PutHost\x12#.tocsin.api.alert.v1.PutHostRequest\x1a$.tocsin.api.alert.v1.PutHostResponse\x12T\n\x07GetHost\x12#.tocsin.api.alert.v1.GetHostRequest\x1a$.tocsin.api.alert.v1.GetHostResponse\x12Z\n\tListHosts\x12%.tocsin.api.alert.v1.ListHostsRequest\x1a&.tocsin.api.alert.v1.ListHostsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/alert/v1/backup_service.proto\x12\x13tocsin.api.alert.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/alert/v1/alert.proto\x1a tocsin/api/alert/v1/backup.proto\"\x84\x02\n\x0ePutHostRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12?\n\x06labels\x18\x03 \x03(\x0b\x32/.tocsin.api.alert.v1.PutHostRequest.LabelsEntry\x12\x31\n\x07profile\x18\x04 \x01(\x0e\x32 .tocsin.api.alert.v1.HostProfile\x12\x30\n\roffline_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\x0fPutHostResponse\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.tocsin.api.alert.v1.Host\"!\n\x0eGetHostRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\":\n\x0fGetHostResponse\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.tocsin.api.alert.v1.Host\"R\n\x10ListHostsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x17\n\x0finclude_retired\x18\x03 \x01(\x08\"V\n\x11ListHostsResponse\x12(\n\x05hosts\x18\x01 \x03(\x0b\x32\x19.tocsin.api.alert.v1.Host\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x11RetireHostRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\"U\n\x12RetireHostResponse\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.tocsin.api.alert.v1.Host\x12\x16\n\x0eresolved_count\x18\x02 \x01(\x05\"\x94\x01\n\x15PutSourceGroupRequest\x12\x17\n\x0fsource_group_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12\x15\n\rrepository_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12,\n\tobjective\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\x16PutSourceGroupResponse\x12\x36\n\x0csource_group\x18\x01 \x01(\x0b\x32 .tocsin.api.alert.v1.SourceGroup\"0\n\x15GetSourceGroupRequest\x12\x17\n\x0fsource_group_id\x18\x01 \x01(\t\"P\n\x16GetSourceGroupResponse\x12\x36\n\x0csource_group\x18\x01 \x01(\x0b\x32 .tocsin.api.alert.v1.SourceGroup\"j\n\x17ListSourceGroupsRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_retired\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"l\n\x18ListSourceGroupsResponse\x12\x37\n\rsource_groups\x18\x01 \x03(\x0b\x32 .tocsin.api.alert.v1.SourceGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x18RetireSourceGroupRequest\x12\x17\n\x0fsource_group_id\x18\x01 \x01(\t\"k\n\x19RetireSourceGroupResponse\x12\x36\n\x0csource_group\x18\x01 \x01(\x0b\x32 .tocsin.api.alert.v1.SourceGroup\x12\x16\n\x0eresolved_count\x18\x02 \x01(\x05\"\xcc\x02\n\x12PutScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12.\n\x08job_kind\x18\x03 \x01(\x0e\x32\x1c.tocsin.api.alert.v1.JobKind\x12\x17\n\x0fsource_group_id\x18\x04 \x01(\t\x12\x15\n\rrepository_id\x18\x05 \x01(\t\x12\x33\n\nrecurrence\x18\x06 \x01(\x0b\x32\x1f.tocsin.api.alert.v1.Recurrence\x12(\n\x05grace\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65nabled\x18\t \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_enabled\"F\n\x13PutScheduleResponse\x12/\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.alert.v1.Schedule\")\n\x12GetScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"F\n\x13GetScheduleResponse\x12/\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.alert.v1.Schedule\"g\n\x14ListSchedulesRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_retired\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"b\n\x15ListSchedulesResponse\x12\x30\n\tschedules\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.alert.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15RetireScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"a\n\x16RetireScheduleResponse\x12/\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.alert.v1.Schedule\x12\x16\n\x0eresolved_count\x18\x02 \x01(\x05\"\x8a\x02\n\x17ReportJobStartedRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.tocsin.api.alert.v1.JobKind\x12\x17\n\x0fsource_group_id\x18\x04 \x01(\t\x12\x15\n\rrepository_id\x18\x05 \x01(\t\x12\x13\n\x0bschedule_id\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x18ReportJobStartedResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\"\xdb\x03\n\x18ReportJobFinishedRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07host_id\x18\x02 \x01(\t\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.tocsin.api.alert.v1.JobKind\x12\x17\n\x0fsource_group_id\x18\x04 \x01(\t\x12\x15\n\rrepository_id\x18\x05 \x01(\t\x12\x13\n\x0bschedule_id\x18\x06 \x01(\t\x12.\n\x06result\x18\x07 \x01(\x0e\x32\x1e.tocsin.api.alert.v1.JobResult\x12\x16\n\texit_code\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nerror_text\x18\t \x01(\t\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsend_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x07summary\x18\r \x01(\x0b\x32\".tocsin.api.alert.v1.BackupSummaryB\x0c\n\n_exit_code\"\x9f\x01\n\x19ReportJobFinishedResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\x12\x35\n\rjudged_result\x18\x02 \x01(\x0e\x32\x1e.tocsin.api.alert.v1.JobResult\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x06\x61lerts\x18\x04 \x03(\x0b\x32\x1a.tocsin.api.alert.v1.Alert\"X\n\x16ReportHeartbeatRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12-\n\tsend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x17ReportHeartbeatResponse\x12\x32\n\x0eresolved_alert\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.alert.v1.Alert\"T\n\x11HeartbeatsRequest\x12?\n\nheartbeats\x18\x01 \x03(\x0b\x32+.tocsin.api.alert.v1.ReportHeartbeatRequest\"Z\n\x12HeartbeatsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x03\x12\x15\n\rrefused_count\x18\x02 \x01(\x03\x12\x15\n\rfirst_refusal\x18\x03 \x01(\t\"N\n\x14GetProtectionRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x15GetProtectionResponse\x12\x34\n\x0bprotections\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.alert.v1.Protection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe4\r\n\rBackupService\x12T\n\x07PutHost\x12#.tocsin.api.alert.v1.PutHostRequest\x1a$.tocsin.api.alert.v1.PutHostResponse\x12T\n\x07GetHost\x12#.tocsin.api.alert.v1.GetHostRequest\x1a$.tocsin.api.alert.v1.GetHostResponse\x12Z\n\tListHosts\x12%.tocsin.api.alert.v1.ListHostsRequest\x1a&.tocsin.api.alert.v1.ListHostsResponse\x12]\n\nRetireHost\x12&.tocsin.api.alert.v1.RetireHostRequest\x1a\'.tocsin.api.alert.v1.RetireHostResponse\x12i\n\x0ePutSourceGroup\x12*.tocsin.api.alert.v1.PutSourceGroupRequest\x1a+.tocsin.api.alert.v1.PutSourceGroupResponse\x12i\n\x0eGetSourceGroup\x12*.tocsin.api.alert.v1.GetSourceGroupRequest\x1a+.tocsin.api.alert.v1.GetSourceGroupResponse\x12o\n\x10ListSourceGroups\x12,.tocsin.api.alert.v1.ListSourceGroupsRequest\x1a-.tocsin.api.alert.v1.ListSourceGroupsResponse\x12r\n\x11RetireSourceGroup\x12-.tocsin.api.alert.v1.RetireSourceGroupRequest\x1a..tocsin.api.alert.v1.RetireSourceGroupResponse\x12`\n\x0bPutSchedule\x12\'.tocsin.api.alert.v1.PutScheduleRequest\x1a(.tocsin.api.alert.v1.PutScheduleResponse\x12`\n\x0bGetSchedule\x12\'.tocsin.api.alert.v1.GetScheduleRequest\x1a(.tocsin.api.alert.v1.GetScheduleResponse\x12\x66\n\rListSchedules\x12).tocsin.api.alert.v1.ListSchedulesRequest\x1a*.tocsin.api.alert.v1.ListSchedulesResponse\x12i\n\x0eRetireSchedule\x12*.tocsin.api.alert.v1.RetireScheduleRequest\x1a+.tocsin.api.alert.v1.RetireScheduleResponse\x12o\n\x10ReportJobStarted\x12,.tocsin.api.alert.v1.ReportJobStartedRequest\x1a-.tocsin.api.alert.v1.ReportJobStartedResponse\x12r\n\x11ReportJobFinished\x12-.tocsin.api.alert.v1.ReportJobFinishedRequest\x1a..tocsin.api.alert.v1.ReportJobFinishedResponse\x12l\n\x0fReportHeartbeat\x12+.tocsin.api.alert.v1.ReportHeartbeatRequest\x1a,.tocsin.api.alert.v1.ReportHeartbeatResponse\x12_\n\nHeartbeats\x12&.tocsin.api.alert.v1.HeartbeatsRequest\x1a\'.tocsin.api.alert.v1.HeartbeatsResponse(\x01\x12\x66\n\rGetProtection\x12).tocsin.api.alert.v1.GetProtectionRequest\x1a*.tocsin.api.alert.v1.GetProtectionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +37,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PUTHOSTREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_PUTHOSTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_PUTHOSTREQUEST']._serialized_start=100
-  _globals['_PUTHOSTREQUEST']._serialized_end=259
-  _globals['_PUTHOSTREQUEST_LABELSENTRY']._serialized_start=214
-  _globals['_PUTHOSTREQUEST_LABELSENTRY']._serialized_end=259
-  _globals['_PUTHOSTRESPONSE']._serialized_start=261
-  _globals['_PUTHOSTRESPONSE']._serialized_end=319
-  _globals['_GETHOSTREQUEST']._serialized_start=321
-  _globals['_GETHOSTREQUEST']._serialized_end=354
-  _globals['_GETHOSTRESPONSE']._serialized_start=356
-  _globals['_GETHOSTRESPONSE']._serialized_end=414
-  _globals['_LISTHOSTSREQUEST']._serialized_start=416
-  _globals['_LISTHOSTSREQUEST']._serialized_end=473
-  _globals['_LISTHOSTSRESPONSE']._serialized_start=475
-  _globals['_LISTHOSTSRESPONSE']._serialized_end=561
-  _globals['_BACKUPSERVICE']._serialized_start=564
-  _globals['_BACKUPSERVICE']._serialized_end=843
+  _globals['_PUTHOSTREQUEST']._serialized_start=198
+  _globals['_PUTHOSTREQUEST']._serialized_end=458
+  _globals['_PUTHOSTREQUEST_LABELSENTRY']._serialized_start=413
+  _globals['_PUTHOSTREQUEST_LABELSENTRY']._serialized_end=458
+  _globals['_PUTHOSTRESPONSE']._serialized_start=460
+  _globals['_PUTHOSTRESPONSE']._serialized_end=518
+  _globals['_GETHOSTREQUEST']._serialized_start=520
+  _globals['_GETHOSTREQUEST']._serialized_end=553
+  _globals['_GETHOSTRESPONSE']._serialized_start=555
+  _globals['_GETHOSTRESPONSE']._serialized_end=613
+  _globals['_LISTHOSTSREQUEST']._serialized_start=615
+  _globals['_LISTHOSTSREQUEST']._serialized_end=697
+  _globals['_LISTHOSTSRESPONSE']._serialized_start=699
+  _globals['_LISTHOSTSRESPONSE']._serialized_end=785
+  _globals['_RETIREHOSTREQUEST']._serialized_start=787
+  _globals['_RETIREHOSTREQUEST']._serialized_end=823
+  _globals['_RETIREHOSTRESPONSE']._serialized_start=825
+  _globals['_RETIREHOSTRESPONSE']._serialized_end=910
+  _globals['_PUTSOURCEGROUPREQUEST']._serialized_start=913
+  _globals['_PUTSOURCEGROUPREQUEST']._serialized_end=1061
+  _globals['_PUTSOURCEGROUPRESPONSE']._serialized_start=1063
+  _globals['_PUTSOURCEGROUPRESPONSE']._serialized_end=1143
+  _globals['_GETSOURCEGROUPREQUEST']._serialized_start=1145
+  _globals['_GETSOURCEGROUPREQUEST']._serialized_end=1193
+  _globals['_GETSOURCEGROUPRESPONSE']._serialized_start=1195
+  _globals['_GETSOURCEGROUPRESPONSE']._serialized_end=1275
+  _globals['_LISTSOURCEGROUPSREQUEST']._serialized_start=1277
+  _globals['_LISTSOURCEGROUPSREQUEST']._serialized_end=1383
+  _globals['_LISTSOURCEGROUPSRESPONSE']._serialized_start=1385
+  _globals['_LISTSOURCEGROUPSRESPONSE']._serialized_end=1493
+  _globals['_RETIRESOURCEGROUPREQUEST']._serialized_start=1495
+  _globals['_RETIRESOURCEGROUPREQUEST']._serialized_end=1546
+  _globals['_RETIRESOURCEGROUPRESPONSE']._serialized_start=1548
+  _globals['_RETIRESOURCEGROUPRESPONSE']._serialized_end=1655
+  _globals['_PUTSCHEDULEREQUEST']._serialized_start=1658
+  _globals['_PUTSCHEDULEREQUEST']._serialized_end=1990
+  _globals['_PUTSCHEDULERESPONSE']._serialized_start=1992
+  _globals['_PUTSCHEDULERESPONSE']._serialized_end=2062
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=2064
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=2105
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=2107
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=2177
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=2179
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=2282
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=2284
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=2382
+  _globals['_RETIRESCHEDULEREQUEST']._serialized_start=2384
+  _globals['_RETIRESCHEDULEREQUEST']._serialized_end=2428
+  _globals['_RETIRESCHEDULERESPONSE']._serialized_start=2430
+  _globals['_RETIRESCHEDULERESPONSE']._serialized_end=2527
+  _globals['_REPORTJOBSTARTEDREQUEST']._serialized_start=2530
+  _globals['_REPORTJOBSTARTEDREQUEST']._serialized_end=2796
+  _globals['_REPORTJOBSTARTEDRESPONSE']._serialized_start=2798
+  _globals['_REPORTJOBSTARTEDRESPONSE']._serialized_end=2842
+  _globals['_REPORTJOBFINISHEDREQUEST']._serialized_start=2845
+  _globals['_REPORTJOBFINISHEDREQUEST']._serialized_end=3320
+  _globals['_REPORTJOBFINISHEDRESPONSE']._serialized_start=3323
+  _globals['_REPORTJOBFINISHEDRESPONSE']._serialized_end=3482
+  _globals['_REPORTHEARTBEATREQUEST']._serialized_start=3484
+  _globals['_REPORTHEARTBEATREQUEST']._serialized_end=3572
+  _globals['_REPORTHEARTBEATRESPONSE']._serialized_start=3574
+  _globals['_REPORTHEARTBEATRESPONSE']._serialized_end=3651
+  _globals['_HEARTBEATSREQUEST']._serialized_start=3653
+  _globals['_HEARTBEATSREQUEST']._serialized_end=3737
+  _globals['_HEARTBEATSRESPONSE']._serialized_start=3739
+  _globals['_HEARTBEATSRESPONSE']._serialized_end=3829
+  _globals['_GETPROTECTIONREQUEST']._serialized_start=3831
+  _globals['_GETPROTECTIONREQUEST']._serialized_end=3909
+  _globals['_GETPROTECTIONRESPONSE']._serialized_start=3911
+  _globals['_GETPROTECTIONRESPONSE']._serialized_end=4013
+  _globals['_BACKUPSERVICE']._serialized_start=4016
+  _globals['_BACKUPSERVICE']._serialized_end=5780
 # @@protoc_insertion_point(module_scope)

@@ -5,8 +5,11 @@ The RPCs on what is backed up."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from tocsin.api.alert.v1 import alert_pb2 as _alert_pb2
 from tocsin.api.alert.v1 import backup_pb2 as _backup_pb2
 import builtins as _builtins
 import sys
@@ -48,13 +51,23 @@ class PutHostRequest(_message.Message):
     HOST_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    OFFLINE_AFTER_FIELD_NUMBER: _builtins.int
     host_id: _builtins.str
     """Which host. Required, 1–256 characters."""
     name: _builtins.str
     """The name people know it by, 0–256 characters. Empty means host_id."""
+    profile: _backup_pb2.HostProfile.ValueType
+    """How its silence is judged. Unset means SERVER."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free labels: at most 32, names of 1–64 and values of 0–256 characters."""
+
+    @_builtins.property
+    def offline_after(self) -> _duration_pb2.Duration:
+        """How long a SERVER may be silent: see Host.offline_after. 15 minutes to 366 days; a shorter
+        time is refused, and so is any with LAPTOP and EPHEMERAL.
+        """
 
     def __init__(
         self,
@@ -62,10 +75,12 @@ class PutHostRequest(_message.Message):
         host_id: _builtins.str = ...,
         name: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        profile: _backup_pb2.HostProfile.ValueType = ...,
+        offline_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offline_after", b"offline_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "labels", b"labels", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "labels", b"labels", "name", b"name", "offline_after", b"offline_after", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -149,19 +164,23 @@ class ListHostsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_RETIRED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many, 1–1,000. 0 means 100; more than 1,000 means 1,000."""
     page_token: _builtins.str
     """next_page_token of the page before. Empty means the first page."""
+    include_retired: _builtins.bool
+    """Whether retired hosts are listed too."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        include_retired: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_retired", b"include_retired", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,3 +213,884 @@ class ListHostsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHostsResponse: _TypeAlias = ListHostsResponse  # noqa: Y015
+
+@_typing.final
+class RetireHostRequest(_message.Message):
+    """A host to retire."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """Which host. Required, 1–256 characters."""
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireHostRequest: _TypeAlias = RetireHostRequest  # noqa: Y015
+
+@_typing.final
+class RetireHostResponse(_message.Message):
+    """What retiring did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    RESOLVED_COUNT_FIELD_NUMBER: _builtins.int
+    resolved_count: _builtins.int
+    """How many alerts it resolved."""
+    @_builtins.property
+    def host(self) -> _backup_pb2.Host:
+        """The host after the call."""
+
+    def __init__(
+        self,
+        *,
+        host: _backup_pb2.Host | None = ...,
+        resolved_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "resolved_count", b"resolved_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireHostResponse: _TypeAlias = RetireHostResponse  # noqa: Y015
+
+@_typing.final
+class PutSourceGroupRequest(_message.Message):
+    """A source group to write."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    REPOSITORY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    source_group_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    host_id: _builtins.str
+    """The host it lies on. Required, 1–256 characters; cannot be changed later."""
+    repository_id: _builtins.str
+    """The repository it is backed up to, 0–256 characters."""
+    name: _builtins.str
+    """The name people know it by, 0–256 characters."""
+    @_builtins.property
+    def objective(self) -> _duration_pb2.Duration:
+        """How old its last good backup may become, 1 minute to 366 days. Unset: no objective."""
+
+    def __init__(
+        self,
+        *,
+        source_group_id: _builtins.str = ...,
+        host_id: _builtins.str = ...,
+        repository_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        objective: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["objective", b"objective"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "name", b"name", "objective", b"objective", "repository_id", b"repository_id", "source_group_id", b"source_group_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutSourceGroupRequest: _TypeAlias = PutSourceGroupRequest  # noqa: Y015
+
+@_typing.final
+class PutSourceGroupResponse(_message.Message):
+    """The source group as written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source_group(self) -> _backup_pb2.SourceGroup:
+        """The source group after the call."""
+
+    def __init__(
+        self,
+        *,
+        source_group: _backup_pb2.SourceGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_group", b"source_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_group", b"source_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutSourceGroupResponse: _TypeAlias = PutSourceGroupResponse  # noqa: Y015
+
+@_typing.final
+class GetSourceGroupRequest(_message.Message):
+    """Asks for one source group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    source_group_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    def __init__(
+        self,
+        *,
+        source_group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_group_id", b"source_group_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSourceGroupRequest: _TypeAlias = GetSourceGroupRequest  # noqa: Y015
+
+@_typing.final
+class GetSourceGroupResponse(_message.Message):
+    """One source group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source_group(self) -> _backup_pb2.SourceGroup:
+        """The source group as it is now."""
+
+    def __init__(
+        self,
+        *,
+        source_group: _backup_pb2.SourceGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_group", b"source_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_group", b"source_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSourceGroupResponse: _TypeAlias = GetSourceGroupResponse  # noqa: Y015
+
+@_typing.final
+class ListSourceGroupsRequest(_message.Message):
+    """Asks for source groups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_RETIRED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """Only those of this host. Empty means of all."""
+    include_retired: _builtins.bool
+    """Whether retired ones are listed too."""
+    page_size: _builtins.int
+    """At most so many, 1–1,000. 0 means 100; more than 1,000 means 1,000."""
+    page_token: _builtins.str
+    """next_page_token of the page before. Empty means the first page."""
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+        include_retired: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "include_retired", b"include_retired", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourceGroupsRequest: _TypeAlias = ListSourceGroupsRequest  # noqa: Y015
+
+@_typing.final
+class ListSourceGroupsResponse(_message.Message):
+    """Some source groups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty when this was the last."""
+    @_builtins.property
+    def source_groups(self) -> _containers.RepeatedCompositeFieldContainer[_backup_pb2.SourceGroup]:
+        """In the order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        source_groups: _abc.Iterable[_backup_pb2.SourceGroup] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "source_groups", b"source_groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourceGroupsResponse: _TypeAlias = ListSourceGroupsResponse  # noqa: Y015
+
+@_typing.final
+class RetireSourceGroupRequest(_message.Message):
+    """A source group to retire."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    source_group_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    def __init__(
+        self,
+        *,
+        source_group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_group_id", b"source_group_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireSourceGroupRequest: _TypeAlias = RetireSourceGroupRequest  # noqa: Y015
+
+@_typing.final
+class RetireSourceGroupResponse(_message.Message):
+    """What retiring did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_GROUP_FIELD_NUMBER: _builtins.int
+    RESOLVED_COUNT_FIELD_NUMBER: _builtins.int
+    resolved_count: _builtins.int
+    """How many alerts it resolved."""
+    @_builtins.property
+    def source_group(self) -> _backup_pb2.SourceGroup:
+        """The source group after the call."""
+
+    def __init__(
+        self,
+        *,
+        source_group: _backup_pb2.SourceGroup | None = ...,
+        resolved_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_group", b"source_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resolved_count", b"resolved_count", "source_group", b"source_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireSourceGroupResponse: _TypeAlias = RetireSourceGroupResponse  # noqa: Y015
+
+@_typing.final
+class PutScheduleRequest(_message.Message):
+    """A schedule to write."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    JOB_KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    REPOSITORY_ID_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    GRACE_FIELD_NUMBER: _builtins.int
+    MAX_DURATION_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    host_id: _builtins.str
+    """The host that runs it. Required, 1–256 characters; cannot be changed later."""
+    job_kind: _backup_pb2.JobKind.ValueType
+    """What runs. Required."""
+    source_group_id: _builtins.str
+    """What is backed up; only for BACKUP. One that was put must lie on the same host."""
+    repository_id: _builtins.str
+    """The repository it works on, 0–256 characters; only for FORGET, PRUNE and CHECK."""
+    enabled: _builtins.bool
+    """Whether runs are expected. Unset: they are."""
+    @_builtins.property
+    def recurrence(self) -> _backup_pb2.Recurrence:
+        """When runs are due. Required."""
+
+    @_builtins.property
+    def grace(self) -> _duration_pb2.Duration:
+        """How late a run may come, 0 to 31 days. Unset: 15 minutes."""
+
+    @_builtins.property
+    def max_duration(self) -> _duration_pb2.Duration:
+        """How long a run that has started may take, 1 minute to 31 days. Unset: 24 hours."""
+
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+        host_id: _builtins.str = ...,
+        job_kind: _backup_pb2.JobKind.ValueType = ...,
+        source_group_id: _builtins.str = ...,
+        repository_id: _builtins.str = ...,
+        recurrence: _backup_pb2.Recurrence | None = ...,
+        grace: _duration_pb2.Duration | None = ...,
+        max_duration: _duration_pb2.Duration | None = ...,
+        enabled: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "grace", b"grace", "max_duration", b"max_duration", "recurrence", b"recurrence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "grace", b"grace", "host_id", b"host_id", "job_kind", b"job_kind", "max_duration", b"max_duration", "recurrence", b"recurrence", "repository_id", b"repository_id", "schedule_id", b"schedule_id", "source_group_id", b"source_group_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___PutScheduleRequest: _TypeAlias = PutScheduleRequest  # noqa: Y015
+
+@_typing.final
+class PutScheduleResponse(_message.Message):
+    """The schedule as written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedule(self) -> _backup_pb2.Schedule:
+        """The schedule after the call."""
+
+    def __init__(
+        self,
+        *,
+        schedule: _backup_pb2.Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutScheduleResponse: _TypeAlias = PutScheduleResponse  # noqa: Y015
+
+@_typing.final
+class GetScheduleRequest(_message.Message):
+    """Asks for one schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule_id", b"schedule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScheduleRequest: _TypeAlias = GetScheduleRequest  # noqa: Y015
+
+@_typing.final
+class GetScheduleResponse(_message.Message):
+    """One schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedule(self) -> _backup_pb2.Schedule:
+        """The schedule as it is now."""
+
+    def __init__(
+        self,
+        *,
+        schedule: _backup_pb2.Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScheduleResponse: _TypeAlias = GetScheduleResponse  # noqa: Y015
+
+@_typing.final
+class ListSchedulesRequest(_message.Message):
+    """Asks for schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_RETIRED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """Only those of this host. Empty means of all."""
+    include_retired: _builtins.bool
+    """Whether retired ones are listed too."""
+    page_size: _builtins.int
+    """At most so many, 1–1,000. 0 means 100; more than 1,000 means 1,000."""
+    page_token: _builtins.str
+    """next_page_token of the page before. Empty means the first page."""
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+        include_retired: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "include_retired", b"include_retired", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesRequest: _TypeAlias = ListSchedulesRequest  # noqa: Y015
+
+@_typing.final
+class ListSchedulesResponse(_message.Message):
+    """Some schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty when this was the last."""
+    @_builtins.property
+    def schedules(self) -> _containers.RepeatedCompositeFieldContainer[_backup_pb2.Schedule]:
+        """In the order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        schedules: _abc.Iterable[_backup_pb2.Schedule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesResponse: _TypeAlias = ListSchedulesResponse  # noqa: Y015
+
+@_typing.final
+class RetireScheduleRequest(_message.Message):
+    """A schedule to retire."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    """Which one. Required, 1–256 characters."""
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule_id", b"schedule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireScheduleRequest: _TypeAlias = RetireScheduleRequest  # noqa: Y015
+
+@_typing.final
+class RetireScheduleResponse(_message.Message):
+    """What retiring did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    RESOLVED_COUNT_FIELD_NUMBER: _builtins.int
+    resolved_count: _builtins.int
+    """How many alerts it resolved: 0 or 1."""
+    @_builtins.property
+    def schedule(self) -> _backup_pb2.Schedule:
+        """The schedule after the call."""
+
+    def __init__(
+        self,
+        *,
+        schedule: _backup_pb2.Schedule | None = ...,
+        resolved_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resolved_count", b"resolved_count", "schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireScheduleResponse: _TypeAlias = RetireScheduleResponse  # noqa: Y015
+
+@_typing.final
+class ReportJobStartedRequest(_message.Message):
+    """A job that has begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    REPOSITORY_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job. Required, 1–256 characters, unique over all hosts and for ever: a UUID is best."""
+    host_id: _builtins.str
+    """The host it runs on. Required, 1–256 characters."""
+    kind: _backup_pb2.JobKind.ValueType
+    """What it does. Required."""
+    source_group_id: _builtins.str
+    """What is backed up, 0–256 characters; only for BACKUP. One that was put must lie on this host."""
+    repository_id: _builtins.str
+    """The repository it works on, 0–256 characters."""
+    schedule_id: _builtins.str
+    """The schedule it runs by, 0–256 characters. One that was put must be of this host."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, by the sender's clock. Unset: send_time, else the server's time of receipt."""
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """The sender's clock as it sends this. When it is over 30 s off, all times of the report are
+        corrected by the difference. Unset: the sender's clock is taken as right.
+        """
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        host_id: _builtins.str = ...,
+        kind: _backup_pb2.JobKind.ValueType = ...,
+        source_group_id: _builtins.str = ...,
+        repository_id: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_time", b"send_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "job_id", b"job_id", "kind", b"kind", "repository_id", b"repository_id", "schedule_id", b"schedule_id", "send_time", b"send_time", "source_group_id", b"source_group_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportJobStartedRequest: _TypeAlias = ReportJobStartedRequest  # noqa: Y015
+
+@_typing.final
+class ReportJobStartedResponse(_message.Message):
+    """What the start did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this job was reported as started or finished before: nothing was changed."""
+    def __init__(
+        self,
+        *,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportJobStartedResponse: _TypeAlias = ReportJobStartedResponse  # noqa: Y015
+
+@_typing.final
+class ReportJobFinishedRequest(_message.Message):
+    """A job that has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_GROUP_ID_FIELD_NUMBER: _builtins.int
+    REPOSITORY_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_TEXT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job. Required, 1–256 characters, unique over all hosts and for ever: a UUID is best. The
+    same id with other content than before (times apart) is refused.
+    """
+    host_id: _builtins.str
+    """The host it ran on. Required, 1–256 characters."""
+    kind: _backup_pb2.JobKind.ValueType
+    """What it did. Required."""
+    source_group_id: _builtins.str
+    """What was backed up, 0–256 characters; only for BACKUP. One that was put must lie on this host."""
+    repository_id: _builtins.str
+    """The repository it worked on, 0–256 characters. For FORGET, PRUNE and CHECK it is the dedup_key."""
+    schedule_id: _builtins.str
+    """The schedule it ran by, 0–256 characters. One that was put must be of this host."""
+    result: _backup_pb2.JobResult.ValueType
+    """How it ended. Required."""
+    exit_code: _builtins.int
+    """The exit code of the program, -255 to 255. Unset: not known."""
+    error_text: _builtins.str
+    """What the program said about its failure. Cut at 16 KiB."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, by the sender's clock. Unset: not known. Not after finish_time."""
+
+    @_builtins.property
+    def finish_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended, by the sender's clock. Unset: send_time, else the server's time of receipt. One
+        in the future, after correction, is taken as the time of receipt.
+        """
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """The sender's clock as it sends this: see ReportJobStartedRequest.send_time."""
+
+    @_builtins.property
+    def summary(self) -> _backup_pb2.BackupSummary:
+        """What the program counted; only for BACKUP."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        host_id: _builtins.str = ...,
+        kind: _backup_pb2.JobKind.ValueType = ...,
+        source_group_id: _builtins.str = ...,
+        repository_id: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        result: _backup_pb2.JobResult.ValueType = ...,
+        exit_code: _builtins.int | None = ...,
+        error_text: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        finish_time: _timestamp_pb2.Timestamp | None = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+        summary: _backup_pb2.BackupSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finish_time", b"finish_time", "send_time", b"send_time", "start_time", b"start_time", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "error_text", b"error_text", "exit_code", b"exit_code", "finish_time", b"finish_time", "host_id", b"host_id", "job_id", b"job_id", "kind", b"kind", "repository_id", b"repository_id", "result", b"result", "schedule_id", b"schedule_id", "send_time", b"send_time", "source_group_id", b"source_group_id", "start_time", b"start_time", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
+    _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
+
+Global___ReportJobFinishedRequest: _TypeAlias = ReportJobFinishedRequest  # noqa: Y015
+
+@_typing.final
+class ReportJobFinishedResponse(_message.Message):
+    """What the end did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    JUDGED_RESULT_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    ALERTS_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this job's end was reported before: nothing was changed."""
+    judged_result: _backup_pb2.JobResult.ValueType
+    """How the result was judged: SUCCEEDED may have become INCOMPLETE: see JOB_RESULT_SUCCEEDED."""
+    cause: _builtins.str
+    """The class of cause: of a failure locked, wrong_password, no_repository, network, out_of_space,
+    source_missing, interrupted or other; of an incomplete backup source_missing or incomplete.
+    Empty without one.
+    """
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_alert_pb2.Alert]:
+        """The alerts that it raised, touched or resolved, as they are now. Empty when replayed."""
+
+    def __init__(
+        self,
+        *,
+        replayed: _builtins.bool = ...,
+        judged_result: _backup_pb2.JobResult.ValueType = ...,
+        cause: _builtins.str = ...,
+        alerts: _abc.Iterable[_alert_pb2.Alert] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "cause", b"cause", "judged_result", b"judged_result", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportJobFinishedResponse: _TypeAlias = ReportJobFinishedResponse  # noqa: Y015
+
+@_typing.final
+class ReportHeartbeatRequest(_message.Message):
+    """One sign of life."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """The host. Required, 1–256 characters."""
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """The sender's clock as it sends this. Unset: nothing is learned of its skew."""
+
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_time", b"send_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "send_time", b"send_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportHeartbeatRequest: _TypeAlias = ReportHeartbeatRequest  # noqa: Y015
+
+@_typing.final
+class ReportHeartbeatResponse(_message.Message):
+    """What the heartbeat did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOLVED_ALERT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resolved_alert(self) -> _alert_pb2.Alert:
+        """The agent_offline alert that it resolved. Unset when none stood."""
+
+    def __init__(
+        self,
+        *,
+        resolved_alert: _alert_pb2.Alert | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resolved_alert", b"resolved_alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resolved_alert", b"resolved_alert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportHeartbeatResponse: _TypeAlias = ReportHeartbeatResponse  # noqa: Y015
+
+@_typing.final
+class HeartbeatsRequest(_message.Message):
+    """Signs of life of some hosts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEARTBEATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def heartbeats(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportHeartbeatRequest]:
+        """1–1,000 of them."""
+
+    def __init__(
+        self,
+        *,
+        heartbeats: _abc.Iterable[Global___ReportHeartbeatRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeats", b"heartbeats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeartbeatsRequest: _TypeAlias = HeartbeatsRequest  # noqa: Y015
+
+@_typing.final
+class HeartbeatsResponse(_message.Message):
+    """What the heartbeats of a stream did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_REFUSAL_FIELD_NUMBER: _builtins.int
+    accepted_count: _builtins.int
+    """How many were taken."""
+    refused_count: _builtins.int
+    """How many were refused."""
+    first_refusal: _builtins.str
+    """Why the first of the refused was. Empty without one."""
+    def __init__(
+        self,
+        *,
+        accepted_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        first_refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "first_refusal", b"first_refusal", "refused_count", b"refused_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeartbeatsResponse: _TypeAlias = HeartbeatsResponse  # noqa: Y015
+
+@_typing.final
+class GetProtectionRequest(_message.Message):
+    """Asks whether data is safe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """Only the source groups of this host. Empty means of all."""
+    page_size: _builtins.int
+    """At most so many, 1–1,000. 0 means 100; more than 1,000 means 1,000."""
+    page_token: _builtins.str
+    """next_page_token of the page before. Empty means the first page."""
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProtectionRequest: _TypeAlias = GetProtectionRequest  # noqa: Y015
+
+@_typing.final
+class GetProtectionResponse(_message.Message):
+    """Whether data is safe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty when this was the last."""
+    @_builtins.property
+    def protections(self) -> _containers.RepeatedCompositeFieldContainer[_backup_pb2.Protection]:
+        """In the order of the source groups' ids."""
+
+    def __init__(
+        self,
+        *,
+        protections: _abc.Iterable[_backup_pb2.Protection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "protections", b"protections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProtectionResponse: _TypeAlias = GetProtectionResponse  # noqa: Y015

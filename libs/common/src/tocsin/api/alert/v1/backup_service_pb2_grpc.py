@@ -26,8 +26,12 @@ if _version_not_supported:
 
 
 class BackupServiceStub:
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     def __init__(self, channel):
@@ -51,31 +55,212 @@ class BackupServiceStub:
                 request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsResponse.FromString,
                 _registered_method=True)
+        self.RetireHost = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/RetireHost',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostResponse.FromString,
+                _registered_method=True)
+        self.PutSourceGroup = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/PutSourceGroup',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupResponse.FromString,
+                _registered_method=True)
+        self.GetSourceGroup = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/GetSourceGroup',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupResponse.FromString,
+                _registered_method=True)
+        self.ListSourceGroups = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/ListSourceGroups',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsResponse.FromString,
+                _registered_method=True)
+        self.RetireSourceGroup = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/RetireSourceGroup',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupResponse.FromString,
+                _registered_method=True)
+        self.PutSchedule = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/PutSchedule',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/GetSchedule',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/ListSchedules',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.RetireSchedule = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/RetireSchedule',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleResponse.FromString,
+                _registered_method=True)
+        self.ReportJobStarted = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/ReportJobStarted',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedResponse.FromString,
+                _registered_method=True)
+        self.ReportJobFinished = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/ReportJobFinished',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedResponse.FromString,
+                _registered_method=True)
+        self.ReportHeartbeat = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/ReportHeartbeat',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatResponse.FromString,
+                _registered_method=True)
+        self.Heartbeats = channel.stream_unary(
+                '/tocsin.api.alert.v1.BackupService/Heartbeats',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsResponse.FromString,
+                _registered_method=True)
+        self.GetProtection = channel.unary_unary(
+                '/tocsin.api.alert.v1.BackupService/GetProtection',
+                request_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionResponse.FromString,
+                _registered_method=True)
 
 
 class BackupServiceServicer:
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     def PutHost(self, request, context):
         """Writes a host, whole: what is not given is emptied. Idempotent: putting the same content
         again changes nothing, not even update_time. Alerts raised or changed from then on bear the
-        name. Fails with INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE, RESOURCE_EXHAUSTED.
+        name. A retired host is watched again; its source groups and schedules once they are put again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetHost(self, request, context):
-        """Returns one host. Fails with NOT_FOUND (HOST_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE.
+        """Returns one host, also a retired one. Fails with NOT_FOUND (HOST_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListHosts(self, request, context):
-        """Lists hosts in the order of their ids. Fails with INVALID_ARGUMENT, UNAVAILABLE.
+        """Lists hosts in the order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireHost(self, request, context):
+        """Stops watching a host with all its source groups and schedules, and resolves all alerts that
+        stand for it (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND (HOST_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutSourceGroup(self, request, context):
+        """Writes a source group, whole. Idempotent. A retired one is watched again; its schedules once
+        they are put again. Its host may be put later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSourceGroup(self, request, context):
+        """Returns one source group. Fails with NOT_FOUND (SOURCE_GROUP_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSourceGroups(self, request, context):
+        """Lists source groups in the order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireSourceGroup(self, request, context):
+        """Stops watching a source group and its schedules, and resolves what only its backups could
+        clear (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutSchedule(self, request, context):
+        """Writes a schedule, whole. Idempotent. Changing its times, its grace or its being enabled
+        starts it anew: runs due before are not asked for any more, and a stale_schedule that stands
+        is resolved. A retired one is watched again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """Returns one schedule. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Lists schedules in the order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireSchedule(self, request, context):
+        """Stops expecting runs, and resolves the stale_schedule that stands (RETIRED). Retiring twice
+        changes nothing. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportJobStarted(self, request, context):
+        """Says that a job has begun. Idempotent by job_id, and safe after its own finish. A job that
+        started under a schedule and does not finish within max_duration raises stale_schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportJobFinished(self, request, context):
+        """Says how a job ended: raises, touches or clears what its kind and result decide. Idempotent by
+        job_id, and safe in any order: results count by their finish_time and job_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportHeartbeat(self, request, context):
+        """Says that a host lives.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Heartbeats(self, request_iterator, context):
+        """Says of many hosts that they live, for as long as the stream is open. Bad entries are counted,
+        told in the answer, and skipped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProtection(self, request, context):
+        """Answers "is my data safe": for each source group that is watched, in the order of their ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +284,76 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsResponse.SerializeToString,
             ),
+            'RetireHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireHost,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostResponse.SerializeToString,
+            ),
+            'PutSourceGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSourceGroup,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupResponse.SerializeToString,
+            ),
+            'GetSourceGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSourceGroup,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupResponse.SerializeToString,
+            ),
+            'ListSourceGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSourceGroups,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsResponse.SerializeToString,
+            ),
+            'RetireSourceGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireSourceGroup,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupResponse.SerializeToString,
+            ),
+            'PutSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSchedule,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'RetireSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireSchedule,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleResponse.SerializeToString,
+            ),
+            'ReportJobStarted': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportJobStarted,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedResponse.SerializeToString,
+            ),
+            'ReportJobFinished': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportJobFinished,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedResponse.SerializeToString,
+            ),
+            'ReportHeartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportHeartbeat,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatResponse.SerializeToString,
+            ),
+            'Heartbeats': grpc.stream_unary_rpc_method_handler(
+                    servicer.Heartbeats,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsResponse.SerializeToString,
+            ),
+            'GetProtection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProtection,
+                    request_deserializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'tocsin.api.alert.v1.BackupService', rpc_method_handlers)
@@ -108,8 +363,12 @@ def add_BackupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BackupService:
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     @staticmethod
@@ -183,6 +442,384 @@ class BackupService:
             '/tocsin.api.alert.v1.BackupService/ListHosts',
             tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsRequest.SerializeToString,
             tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListHostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/RetireHost',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireHostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutSourceGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/PutSourceGroup',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutSourceGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSourceGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/GetSourceGroup',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetSourceGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSourceGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/ListSourceGroups',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSourceGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireSourceGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/RetireSourceGroup',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireSourceGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/PutSchedule',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.PutScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/GetSchedule',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/ListSchedules',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/RetireSchedule',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.RetireScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportJobStarted(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/ReportJobStarted',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobStartedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportJobFinished(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/ReportJobFinished',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportJobFinishedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportHeartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/ReportHeartbeat',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.ReportHeartbeatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeats(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/tocsin.api.alert.v1.BackupService/Heartbeats',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.HeartbeatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProtection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.alert.v1.BackupService/GetProtection',
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionRequest.SerializeToString,
+            tocsin_dot_api_dot_alert_dot_v1_dot_backup__service__pb2.GetProtectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,8 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BackupServiceStub:
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     @_typing.overload
@@ -38,33 +42,131 @@ class BackupServiceStub:
     PutHost: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.PutHostRequest, _backup_service_pb2.PutHostResponse]
     """Writes a host, whole: what is not given is emptied. Idempotent: putting the same content
     again changes nothing, not even update_time. Alerts raised or changed from then on bear the
-    name. Fails with INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE, RESOURCE_EXHAUSTED.
+    name. A retired host is watched again; its source groups and schedules once they are put again.
     """
     GetHost: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.GetHostRequest, _backup_service_pb2.GetHostResponse]
-    """Returns one host. Fails with NOT_FOUND (HOST_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE."""
+    """Returns one host, also a retired one. Fails with NOT_FOUND (HOST_NOT_FOUND)."""
     ListHosts: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ListHostsRequest, _backup_service_pb2.ListHostsResponse]
-    """Lists hosts in the order of their ids. Fails with INVALID_ARGUMENT, UNAVAILABLE."""
+    """Lists hosts in the order of their ids."""
+    RetireHost: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.RetireHostRequest, _backup_service_pb2.RetireHostResponse]
+    """Stops watching a host with all its source groups and schedules, and resolves all alerts that
+    stand for it (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND (HOST_NOT_FOUND).
+    """
+    PutSourceGroup: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.PutSourceGroupRequest, _backup_service_pb2.PutSourceGroupResponse]
+    """Writes a source group, whole. Idempotent. A retired one is watched again; its schedules once
+    they are put again. Its host may be put later.
+    """
+    GetSourceGroup: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.GetSourceGroupRequest, _backup_service_pb2.GetSourceGroupResponse]
+    """Returns one source group. Fails with NOT_FOUND (SOURCE_GROUP_NOT_FOUND)."""
+    ListSourceGroups: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ListSourceGroupsRequest, _backup_service_pb2.ListSourceGroupsResponse]
+    """Lists source groups in the order of their ids."""
+    RetireSourceGroup: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.RetireSourceGroupRequest, _backup_service_pb2.RetireSourceGroupResponse]
+    """Stops watching a source group and its schedules, and resolves what only its backups could
+    clear (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND.
+    """
+    PutSchedule: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.PutScheduleRequest, _backup_service_pb2.PutScheduleResponse]
+    """Writes a schedule, whole. Idempotent. Changing its times, its grace or its being enabled
+    starts it anew: runs due before are not asked for any more, and a stale_schedule that stands
+    is resolved. A retired one is watched again.
+    """
+    GetSchedule: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.GetScheduleRequest, _backup_service_pb2.GetScheduleResponse]
+    """Returns one schedule. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND)."""
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ListSchedulesRequest, _backup_service_pb2.ListSchedulesResponse]
+    """Lists schedules in the order of their ids."""
+    RetireSchedule: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.RetireScheduleRequest, _backup_service_pb2.RetireScheduleResponse]
+    """Stops expecting runs, and resolves the stale_schedule that stands (RETIRED). Retiring twice
+    changes nothing. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND).
+    """
+    ReportJobStarted: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ReportJobStartedRequest, _backup_service_pb2.ReportJobStartedResponse]
+    """Says that a job has begun. Idempotent by job_id, and safe after its own finish. A job that
+    started under a schedule and does not finish within max_duration raises stale_schedule.
+    """
+    ReportJobFinished: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ReportJobFinishedRequest, _backup_service_pb2.ReportJobFinishedResponse]
+    """Says how a job ended: raises, touches or clears what its kind and result decide. Idempotent by
+    job_id, and safe in any order: results count by their finish_time and job_id.
+    """
+    ReportHeartbeat: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.ReportHeartbeatRequest, _backup_service_pb2.ReportHeartbeatResponse]
+    """Says that a host lives."""
+    Heartbeats: _grpc.StreamUnaryMultiCallable[_backup_service_pb2.HeartbeatsRequest, _backup_service_pb2.HeartbeatsResponse]
+    """Says of many hosts that they live, for as long as the stream is open. Bad entries are counted,
+    told in the answer, and skipped.
+    """
+    GetProtection: _grpc.UnaryUnaryMultiCallable[_backup_service_pb2.GetProtectionRequest, _backup_service_pb2.GetProtectionResponse]
+    """Answers "is my data safe": for each source group that is watched, in the order of their ids."""
 
 @_typing.type_check_only
 class BackupServiceAsyncStub(BackupServiceStub):
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutHost: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.PutHostRequest, _backup_service_pb2.PutHostResponse]  # type: ignore[assignment]
     """Writes a host, whole: what is not given is emptied. Idempotent: putting the same content
     again changes nothing, not even update_time. Alerts raised or changed from then on bear the
-    name. Fails with INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE, RESOURCE_EXHAUSTED.
+    name. A retired host is watched again; its source groups and schedules once they are put again.
     """
     GetHost: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.GetHostRequest, _backup_service_pb2.GetHostResponse]  # type: ignore[assignment]
-    """Returns one host. Fails with NOT_FOUND (HOST_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE."""
+    """Returns one host, also a retired one. Fails with NOT_FOUND (HOST_NOT_FOUND)."""
     ListHosts: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ListHostsRequest, _backup_service_pb2.ListHostsResponse]  # type: ignore[assignment]
-    """Lists hosts in the order of their ids. Fails with INVALID_ARGUMENT, UNAVAILABLE."""
+    """Lists hosts in the order of their ids."""
+    RetireHost: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.RetireHostRequest, _backup_service_pb2.RetireHostResponse]  # type: ignore[assignment]
+    """Stops watching a host with all its source groups and schedules, and resolves all alerts that
+    stand for it (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND (HOST_NOT_FOUND).
+    """
+    PutSourceGroup: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.PutSourceGroupRequest, _backup_service_pb2.PutSourceGroupResponse]  # type: ignore[assignment]
+    """Writes a source group, whole. Idempotent. A retired one is watched again; its schedules once
+    they are put again. Its host may be put later.
+    """
+    GetSourceGroup: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.GetSourceGroupRequest, _backup_service_pb2.GetSourceGroupResponse]  # type: ignore[assignment]
+    """Returns one source group. Fails with NOT_FOUND (SOURCE_GROUP_NOT_FOUND)."""
+    ListSourceGroups: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ListSourceGroupsRequest, _backup_service_pb2.ListSourceGroupsResponse]  # type: ignore[assignment]
+    """Lists source groups in the order of their ids."""
+    RetireSourceGroup: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.RetireSourceGroupRequest, _backup_service_pb2.RetireSourceGroupResponse]  # type: ignore[assignment]
+    """Stops watching a source group and its schedules, and resolves what only its backups could
+    clear (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND.
+    """
+    PutSchedule: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.PutScheduleRequest, _backup_service_pb2.PutScheduleResponse]  # type: ignore[assignment]
+    """Writes a schedule, whole. Idempotent. Changing its times, its grace or its being enabled
+    starts it anew: runs due before are not asked for any more, and a stale_schedule that stands
+    is resolved. A retired one is watched again.
+    """
+    GetSchedule: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.GetScheduleRequest, _backup_service_pb2.GetScheduleResponse]  # type: ignore[assignment]
+    """Returns one schedule. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND)."""
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ListSchedulesRequest, _backup_service_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Lists schedules in the order of their ids."""
+    RetireSchedule: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.RetireScheduleRequest, _backup_service_pb2.RetireScheduleResponse]  # type: ignore[assignment]
+    """Stops expecting runs, and resolves the stale_schedule that stands (RETIRED). Retiring twice
+    changes nothing. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND).
+    """
+    ReportJobStarted: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ReportJobStartedRequest, _backup_service_pb2.ReportJobStartedResponse]  # type: ignore[assignment]
+    """Says that a job has begun. Idempotent by job_id, and safe after its own finish. A job that
+    started under a schedule and does not finish within max_duration raises stale_schedule.
+    """
+    ReportJobFinished: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ReportJobFinishedRequest, _backup_service_pb2.ReportJobFinishedResponse]  # type: ignore[assignment]
+    """Says how a job ended: raises, touches or clears what its kind and result decide. Idempotent by
+    job_id, and safe in any order: results count by their finish_time and job_id.
+    """
+    ReportHeartbeat: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.ReportHeartbeatRequest, _backup_service_pb2.ReportHeartbeatResponse]  # type: ignore[assignment]
+    """Says that a host lives."""
+    Heartbeats: _aio.StreamUnaryMultiCallable[_backup_service_pb2.HeartbeatsRequest, _backup_service_pb2.HeartbeatsResponse]  # type: ignore[assignment]
+    """Says of many hosts that they live, for as long as the stream is open. Bad entries are counted,
+    told in the answer, and skipped.
+    """
+    GetProtection: _aio.UnaryUnaryMultiCallable[_backup_service_pb2.GetProtectionRequest, _backup_service_pb2.GetProtectionResponse]  # type: ignore[assignment]
+    """Answers "is my data safe": for each source group that is watched, in the order of their ids."""
 
 class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The registry of hosts. An alert may name a host that is not in it; its host_name is then its
-    host_id.
+    """What an orchestrator expects and what happened: the service decides what is wrong.
+
+    A report may name hosts, source groups and schedules that were never put: the rules that need
+    no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
+    input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
+    named at each.
     """
 
     @_abc_1.abstractmethod
@@ -75,7 +177,7 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_backup_service_pb2.PutHostResponse, _abc.Awaitable[_backup_service_pb2.PutHostResponse]]:
         """Writes a host, whole: what is not given is emptied. Idempotent: putting the same content
         again changes nothing, not even update_time. Alerts raised or changed from then on bear the
-        name. Fails with INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE, RESOURCE_EXHAUSTED.
+        name. A retired host is watched again; its source groups and schedules once they are put again.
         """
 
     @_abc_1.abstractmethod
@@ -84,7 +186,7 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _backup_service_pb2.GetHostRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_backup_service_pb2.GetHostResponse, _abc.Awaitable[_backup_service_pb2.GetHostResponse]]:
-        """Returns one host. Fails with NOT_FOUND (HOST_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE."""
+        """Returns one host, also a retired one. Fails with NOT_FOUND (HOST_NOT_FOUND)."""
 
     @_abc_1.abstractmethod
     def ListHosts(
@@ -92,6 +194,135 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _backup_service_pb2.ListHostsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_backup_service_pb2.ListHostsResponse, _abc.Awaitable[_backup_service_pb2.ListHostsResponse]]:
-        """Lists hosts in the order of their ids. Fails with INVALID_ARGUMENT, UNAVAILABLE."""
+        """Lists hosts in the order of their ids."""
+
+    @_abc_1.abstractmethod
+    def RetireHost(
+        self,
+        request: _backup_service_pb2.RetireHostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.RetireHostResponse, _abc.Awaitable[_backup_service_pb2.RetireHostResponse]]:
+        """Stops watching a host with all its source groups and schedules, and resolves all alerts that
+        stand for it (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND (HOST_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def PutSourceGroup(
+        self,
+        request: _backup_service_pb2.PutSourceGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.PutSourceGroupResponse, _abc.Awaitable[_backup_service_pb2.PutSourceGroupResponse]]:
+        """Writes a source group, whole. Idempotent. A retired one is watched again; its schedules once
+        they are put again. Its host may be put later.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSourceGroup(
+        self,
+        request: _backup_service_pb2.GetSourceGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.GetSourceGroupResponse, _abc.Awaitable[_backup_service_pb2.GetSourceGroupResponse]]:
+        """Returns one source group. Fails with NOT_FOUND (SOURCE_GROUP_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def ListSourceGroups(
+        self,
+        request: _backup_service_pb2.ListSourceGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.ListSourceGroupsResponse, _abc.Awaitable[_backup_service_pb2.ListSourceGroupsResponse]]:
+        """Lists source groups in the order of their ids."""
+
+    @_abc_1.abstractmethod
+    def RetireSourceGroup(
+        self,
+        request: _backup_service_pb2.RetireSourceGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.RetireSourceGroupResponse, _abc.Awaitable[_backup_service_pb2.RetireSourceGroupResponse]]:
+        """Stops watching a source group and its schedules, and resolves what only its backups could
+        clear (RETIRED). Retiring twice changes nothing. Fails with NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def PutSchedule(
+        self,
+        request: _backup_service_pb2.PutScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.PutScheduleResponse, _abc.Awaitable[_backup_service_pb2.PutScheduleResponse]]:
+        """Writes a schedule, whole. Idempotent. Changing its times, its grace or its being enabled
+        starts it anew: runs due before are not asked for any more, and a stale_schedule that stands
+        is resolved. A retired one is watched again.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: _backup_service_pb2.GetScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.GetScheduleResponse, _abc.Awaitable[_backup_service_pb2.GetScheduleResponse]]:
+        """Returns one schedule. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _backup_service_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.ListSchedulesResponse, _abc.Awaitable[_backup_service_pb2.ListSchedulesResponse]]:
+        """Lists schedules in the order of their ids."""
+
+    @_abc_1.abstractmethod
+    def RetireSchedule(
+        self,
+        request: _backup_service_pb2.RetireScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.RetireScheduleResponse, _abc.Awaitable[_backup_service_pb2.RetireScheduleResponse]]:
+        """Stops expecting runs, and resolves the stale_schedule that stands (RETIRED). Retiring twice
+        changes nothing. Fails with NOT_FOUND (SCHEDULE_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ReportJobStarted(
+        self,
+        request: _backup_service_pb2.ReportJobStartedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.ReportJobStartedResponse, _abc.Awaitable[_backup_service_pb2.ReportJobStartedResponse]]:
+        """Says that a job has begun. Idempotent by job_id, and safe after its own finish. A job that
+        started under a schedule and does not finish within max_duration raises stale_schedule.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportJobFinished(
+        self,
+        request: _backup_service_pb2.ReportJobFinishedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.ReportJobFinishedResponse, _abc.Awaitable[_backup_service_pb2.ReportJobFinishedResponse]]:
+        """Says how a job ended: raises, touches or clears what its kind and result decide. Idempotent by
+        job_id, and safe in any order: results count by their finish_time and job_id.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportHeartbeat(
+        self,
+        request: _backup_service_pb2.ReportHeartbeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.ReportHeartbeatResponse, _abc.Awaitable[_backup_service_pb2.ReportHeartbeatResponse]]:
+        """Says that a host lives."""
+
+    @_abc_1.abstractmethod
+    def Heartbeats(
+        self,
+        request_iterator: _MaybeAsyncIterator[_backup_service_pb2.HeartbeatsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.HeartbeatsResponse, _abc.Awaitable[_backup_service_pb2.HeartbeatsResponse]]:
+        """Says of many hosts that they live, for as long as the stream is open. Bad entries are counted,
+        told in the answer, and skipped.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProtection(
+        self,
+        request: _backup_service_pb2.GetProtectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_service_pb2.GetProtectionResponse, _abc.Awaitable[_backup_service_pb2.GetProtectionResponse]]:
+        """Answers "is my data safe": for each source group that is watched, in the order of their ids."""
 
 def add_BackupServiceServicer_to_server(servicer: BackupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

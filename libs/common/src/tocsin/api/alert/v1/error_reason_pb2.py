@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tocsin/api/alert/v1/error_reason.proto\x12\x13tocsin.api.alert.v1*\x92\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12 \n\x1c\x45RROR_REASON_ALERT_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_HOST_NOT_FOUND\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_ALERT_RESOLVED\x10\x05\x12#\n\x1f\x45RROR_REASON_REVISION_COMPACTED\x10\x06\x12 \n\x1c\x45RROR_REASON_REVISION_FUTURE\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_EPOCH_CHANGED\x10\x08\x12 \n\x1c\x45RROR_REASON_SLOW_SUBSCRIBER\x10\t\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\n\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x0b\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x0c\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\r\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0e\x12\x1b\n\x17\x45RROR_REASON_LOG_BROKEN\x10\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tocsin/api/alert/v1/error_reason.proto\x12\x13tocsin.api.alert.v1*\x80\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12 \n\x1c\x45RROR_REASON_ALERT_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_HOST_NOT_FOUND\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_ALERT_RESOLVED\x10\x05\x12#\n\x1f\x45RROR_REASON_REVISION_COMPACTED\x10\x06\x12 \n\x1c\x45RROR_REASON_REVISION_FUTURE\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_EPOCH_CHANGED\x10\x08\x12 \n\x1c\x45RROR_REASON_SLOW_SUBSCRIBER\x10\t\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\n\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x0b\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x0c\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\r\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0e\x12\x1b\n\x17\x45RROR_REASON_LOG_BROKEN\x10\x0f\x12\'\n#ERROR_REASON_SOURCE_GROUP_NOT_FOUND\x10\x10\x12#\n\x1f\x45RROR_REASON_SCHEDULE_NOT_FOUND\x10\x11\x12\x1e\n\x1a\x45RROR_REASON_JOB_ID_REUSED\x10\x12\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.alert.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=594
+  _globals['_ERRORREASON']._serialized_end=704
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
     ERROR_REASON_LOG_BROKEN: _ErrorReason.ValueType  # 15
     """DATA_LOSS: a gap was found in the event log. The stream ends; an operator must look."""
+    ERROR_REASON_SOURCE_GROUP_NOT_FOUND: _ErrorReason.ValueType  # 16
+    """NOT_FOUND: no source group has this source_group_id."""
+    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 17
+    """NOT_FOUND: no schedule has this schedule_id."""
+    ERROR_REASON_JOB_ID_REUSED: _ErrorReason.ValueType  # 18
+    """INVALID_ARGUMENT: the job_id was reported before with other content. Use a new one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Each value is sent in ErrorInfo.reason without its ERROR_REASON_ prefix, for example
@@ -104,4 +110,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
 """INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
 ERROR_REASON_LOG_BROKEN: ErrorReason.ValueType  # 15
 """DATA_LOSS: a gap was found in the event log. The stream ends; an operator must look."""
+ERROR_REASON_SOURCE_GROUP_NOT_FOUND: ErrorReason.ValueType  # 16
+"""NOT_FOUND: no source group has this source_group_id."""
+ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 17
+"""NOT_FOUND: no schedule has this schedule_id."""
+ERROR_REASON_JOB_ID_REUSED: ErrorReason.ValueType  # 18
+"""INVALID_ARGUMENT: the job_id was reported before with other content. Use a new one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

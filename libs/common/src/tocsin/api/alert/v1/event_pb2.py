@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.alert.v1 import alert_pb2 as tocsin_dot_api_dot_alert_dot_v1_dot_alert__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/alert/v1/event.proto\x12\x13tocsin.api.alert.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/alert/v1/alert.proto\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xd6\x02\n\nAlertEvent\x12/\n\x08position\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.alert.v1.Position\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x31\n\x04type\x18\x03 \x01(\x0e\x32#.tocsin.api.alert.v1.AlertEventType\x12)\n\x05\x61lert\x18\x04 \x01(\x0b\x32\x1a.tocsin.api.alert.v1.Alert\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\t\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\n \x01(\t*\x81\x02\n\x0e\x41lertEventType\x12 \n\x1c\x41LERT_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41LERT_EVENT_TYPE_RAISED\x10\x01\x12%\n!ALERT_EVENT_TYPE_SEVERITY_CHANGED\x10\x02\x12\"\n\x1e\x41LERT_EVENT_TYPE_CAUSE_CHANGED\x10\x03\x12!\n\x1d\x41LERT_EVENT_TYPE_ACKNOWLEDGED\x10\x04\x12#\n\x1f\x41LERT_EVENT_TYPE_UNACKNOWLEDGED\x10\x05\x12\x1d\n\x19\x41LERT_EVENT_TYPE_RESOLVED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/alert/v1/event.proto\x12\x13tocsin.api.alert.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/alert/v1/alert.proto\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xd6\x02\n\nAlertEvent\x12/\n\x08position\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.alert.v1.Position\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x31\n\x04type\x18\x03 \x01(\x0e\x32#.tocsin.api.alert.v1.AlertEventType\x12)\n\x05\x61lert\x18\x04 \x01(\x0b\x32\x1a.tocsin.api.alert.v1.Alert\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\t\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\n \x01(\t*\xa4\x02\n\x0e\x41lertEventType\x12 \n\x1c\x41LERT_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41LERT_EVENT_TYPE_RAISED\x10\x01\x12%\n!ALERT_EVENT_TYPE_SEVERITY_CHANGED\x10\x02\x12\"\n\x1e\x41LERT_EVENT_TYPE_CAUSE_CHANGED\x10\x03\x12!\n\x1d\x41LERT_EVENT_TYPE_ACKNOWLEDGED\x10\x04\x12#\n\x1f\x41LERT_EVENT_TYPE_UNACKNOWLEDGED\x10\x05\x12\x1d\n\x19\x41LERT_EVENT_TYPE_RESOLVED\x10\x06\x12!\n\x1d\x41LERT_EVENT_TYPE_UNSUPPRESSED\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.alert.v1.event_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ALERTEVENTTYPE']._serialized_start=513
-  _globals['_ALERTEVENTTYPE']._serialized_end=770
+  _globals['_ALERTEVENTTYPE']._serialized_end=805
   _globals['_POSITION']._serialized_start=122
   _globals['_POSITION']._serialized_end=165
   _globals['_ALERTEVENT']._serialized_start=168

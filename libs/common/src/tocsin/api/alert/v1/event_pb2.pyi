@@ -30,7 +30,7 @@ class _AlertEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertE
     ALERT_EVENT_TYPE_RAISED: _AlertEventType.ValueType  # 1
     """It was raised."""
     ALERT_EVENT_TYPE_SEVERITY_CHANGED: _AlertEventType.ValueType  # 2
-    """An observation made it more severe."""
+    """An observation made it more severe, or its objective_multiple rose."""
     ALERT_EVENT_TYPE_CAUSE_CHANGED: _AlertEventType.ValueType  # 3
     """An observation named another cause."""
     ALERT_EVENT_TYPE_ACKNOWLEDGED: _AlertEventType.ValueType  # 4
@@ -39,6 +39,10 @@ class _AlertEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertE
     """Its acknowledgement expired, or was broken by a higher severity or another cause."""
     ALERT_EVENT_TYPE_RESOLVED: _AlertEventType.ValueType  # 6
     """It was resolved: see Alert.resolve_reason."""
+    ALERT_EVENT_TYPE_UNSUPPRESSED: _AlertEventType.ValueType  # 7
+    """It outlived the alert that explained it by a grace, or that alert explains it no longer:
+    Alert.suppressed_by is empty from now on.
+    """
 
 class AlertEventType(_AlertEventType, metaclass=_AlertEventTypeEnumTypeWrapper):
     """What happened to the alert."""
@@ -48,7 +52,7 @@ ALERT_EVENT_TYPE_UNSPECIFIED: AlertEventType.ValueType  # 0
 ALERT_EVENT_TYPE_RAISED: AlertEventType.ValueType  # 1
 """It was raised."""
 ALERT_EVENT_TYPE_SEVERITY_CHANGED: AlertEventType.ValueType  # 2
-"""An observation made it more severe."""
+"""An observation made it more severe, or its objective_multiple rose."""
 ALERT_EVENT_TYPE_CAUSE_CHANGED: AlertEventType.ValueType  # 3
 """An observation named another cause."""
 ALERT_EVENT_TYPE_ACKNOWLEDGED: AlertEventType.ValueType  # 4
@@ -57,6 +61,10 @@ ALERT_EVENT_TYPE_UNACKNOWLEDGED: AlertEventType.ValueType  # 5
 """Its acknowledgement expired, or was broken by a higher severity or another cause."""
 ALERT_EVENT_TYPE_RESOLVED: AlertEventType.ValueType  # 6
 """It was resolved: see Alert.resolve_reason."""
+ALERT_EVENT_TYPE_UNSUPPRESSED: AlertEventType.ValueType  # 7
+"""It outlived the alert that explained it by a grace, or that alert explains it no longer:
+Alert.suppressed_by is empty from now on.
+"""
 Global___AlertEventType: _TypeAlias = AlertEventType  # noqa: Y015
 
 @_typing.final

@@ -22,24 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tocsin/api/notify/v1/channel.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n\x07\x43hannel\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x14\n\x07\x65nabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x36\n\x07webhook\x18\x04 \x01(\x0b\x32#.tocsin.api.notify.v1.WebhookConfigH\x00\x12\x32\n\x05\x65mail\x18\x05 \x01(\x0b\x32!.tocsin.api.notify.v1.EmailConfigH\x00\x12\x36\n\x07\x63onsole\x18\x06 \x01(\x0b\x32#.tocsin.api.notify.v1.ConsoleConfigH\x00\x12\x17\n\x0f\x64isabled_reason\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x63onfigB\n\n\x08_enabled\"u\n\rWebhookConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x16\n\x0esigning_secret\x18\x02 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\x0b\x45mailConfig\x12\x11\n\tsmtp_host\x18\x01 \x01(\t\x12\x11\n\tsmtp_port\x18\x02 \x01(\x05\x12\x35\n\x08security\x18\x03 \x01(\x0e\x32#.tocsin.api.notify.v1.EmailSecurity\x12\x10\n\x08username\x18\x04 \x01(\t\x12\x10\n\x08password\x18\x05 \x01(\t\x12\x14\n\x0cpassword_set\x18\x06 \x01(\x08\x12\x14\n\x0c\x66rom_address\x18\x07 \x01(\t\x12\x14\n\x0cto_addresses\x18\x08 \x03(\t\"\x0f\n\rConsoleConfig*}\n\rEmailSecurity\x12\x1e\n\x1a\x45MAIL_SECURITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MAIL_SECURITY_STARTTLS\x10\x01\x12\x16\n\x12\x45MAIL_SECURITY_TLS\x10\x02\x12\x17\n\x13\x45MAIL_SECURITY_NONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tocsin/api/notify/v1/channel.proto\x12\x14tocsin.api.notify.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x07\n\x07\x43hannel\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x14\n\x07\x65nabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x36\n\x07webhook\x18\x04 \x01(\x0b\x32#.tocsin.api.notify.v1.WebhookConfigH\x00\x12\x32\n\x05\x65mail\x18\x05 \x01(\x0b\x32!.tocsin.api.notify.v1.EmailConfigH\x00\x12\x36\n\x07\x63onsole\x18\x06 \x01(\x0b\x32#.tocsin.api.notify.v1.ConsoleConfigH\x00\x12\x30\n\x04ntfy\x18\x0b \x01(\x0b\x32 .tocsin.api.notify.v1.NtfyConfigH\x00\x12\x32\n\x05slack\x18\x0c \x01(\x0b\x32!.tocsin.api.notify.v1.SlackConfigH\x00\x12\x36\n\x07\x64iscord\x18\r \x01(\x0b\x32#.tocsin.api.notify.v1.DiscordConfigH\x00\x12\x32\n\x05teams\x18\x0e \x01(\x0b\x32!.tocsin.api.notify.v1.TeamsConfigH\x00\x12\x38\n\x08telegram\x18\x0f \x01(\x0b\x32$.tocsin.api.notify.v1.TelegramConfigH\x00\x12\x34\n\x06gotify\x18\x10 \x01(\x0b\x32\".tocsin.api.notify.v1.GotifyConfigH\x00\x12:\n\tpagerduty\x18\x11 \x01(\x0b\x32%.tocsin.api.notify.v1.PagerDutyConfigH\x00\x12@\n\x0chealthchecks\x18\x12 \x01(\x0b\x32(.tocsin.api.notify.v1.HealthchecksConfigH\x00\x12@\n\x0c\x61lertmanager\x18\x13 \x01(\x0b\x32(.tocsin.api.notify.v1.AlertmanagerConfigH\x00\x12\x36\n\x07\x61pprise\x18\x14 \x01(\x0b\x32#.tocsin.api.notify.v1.AppriseConfigH\x00\x12\x17\n\x0f\x64isabled_reason\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nrate_limit\x18\x15 \x01(\x0b\x32\x1f.tocsin.api.notify.v1.RateLimitB\x08\n\x06\x63onfigB\n\n\x08_enabled\"L\n\tRateLimit\x12\r\n\x05\x62urst\x18\x01 \x01(\x05\x12\x30\n\rrefill_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"u\n\rWebhookConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x16\n\x0esigning_secret\x18\x02 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\x0b\x45mailConfig\x12\x11\n\tsmtp_host\x18\x01 \x01(\t\x12\x11\n\tsmtp_port\x18\x02 \x01(\x05\x12\x35\n\x08security\x18\x03 \x01(\x0e\x32#.tocsin.api.notify.v1.EmailSecurity\x12\x10\n\x08username\x18\x04 \x01(\t\x12\x10\n\x08password\x18\x05 \x01(\t\x12\x14\n\x0cpassword_set\x18\x06 \x01(\x08\x12\x14\n\x0c\x66rom_address\x18\x07 \x01(\t\x12\x14\n\x0cto_addresses\x18\x08 \x03(\t\"\x0f\n\rConsoleConfig\"Q\n\nNtfyConfig\x12\x12\n\nserver_url\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x11\n\ttoken_set\x18\x04 \x01(\x08\";\n\x0bSlackConfig\x12\x13\n\x0bwebhook_url\x18\x01 \x01(\t\x12\x17\n\x0fwebhook_url_set\x18\x02 \x01(\x08\"=\n\rDiscordConfig\x12\x13\n\x0bwebhook_url\x18\x01 \x01(\t\x12\x17\n\x0fwebhook_url_set\x18\x02 \x01(\x08\";\n\x0bTeamsConfig\x12\x13\n\x0bwebhook_url\x18\x01 \x01(\t\x12\x17\n\x0fwebhook_url_set\x18\x02 \x01(\x08\"w\n\x0eTelegramConfig\x12\x11\n\tbot_token\x18\x01 \x01(\t\x12\x15\n\rbot_token_set\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hat_id\x18\x03 \x01(\t\x12\x19\n\x11message_thread_id\x18\x04 \x01(\x03\x12\x0f\n\x07\x61pi_url\x18\x05 \x01(\t\"D\n\x0cGotifyConfig\x12\x12\n\nserver_url\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x11\n\ttoken_set\x18\x03 \x01(\x08\"S\n\x0fPagerDutyConfig\x12\x13\n\x0brouting_key\x18\x01 \x01(\t\x12\x17\n\x0frouting_key_set\x18\x02 \x01(\x08\x12\x12\n\nevents_url\x18\x03 \x01(\t\"<\n\x12HealthchecksConfig\x12\x10\n\x08ping_url\x18\x01 \x01(\t\x12\x14\n\x0cping_url_set\x18\x02 \x01(\x08\"\x8b\x01\n\x12\x41lertmanagerConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x14\n\x0cpassword_set\x18\x04 \x01(\x08\x12\x14\n\x0c\x62\x65\x61rer_token\x18\x05 \x01(\t\x12\x18\n\x10\x62\x65\x61rer_token_set\x18\x06 \x01(\x08\"0\n\rAppriseConfig\x12\x0c\n\x04urls\x18\x01 \x03(\t\x12\x11\n\turl_count\x18\x02 \x01(\x05*}\n\rEmailSecurity\x12\x1e\n\x1a\x45MAIL_SECURITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MAIL_SECURITY_STARTTLS\x10\x01\x12\x16\n\x12\x45MAIL_SECURITY_TLS\x10\x02\x12\x17\n\x13\x45MAIL_SECURITY_NONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.channel_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EMAILSECURITY']._serialized_start=842
-  _globals['_EMAILSECURITY']._serialized_end=967
-  _globals['_CHANNEL']._serialized_start=94
-  _globals['_CHANNEL']._serialized_end=493
-  _globals['_WEBHOOKCONFIG']._serialized_start=495
-  _globals['_WEBHOOKCONFIG']._serialized_end=612
-  _globals['_EMAILCONFIG']._serialized_start=615
-  _globals['_EMAILCONFIG']._serialized_end=823
-  _globals['_CONSOLECONFIG']._serialized_start=825
-  _globals['_CONSOLECONFIG']._serialized_end=840
+  _globals['_EMAILSECURITY']._serialized_start=2373
+  _globals['_EMAILSECURITY']._serialized_end=2498
+  _globals['_CHANNEL']._serialized_start=126
+  _globals['_CHANNEL']._serialized_end=1148
+  _globals['_RATELIMIT']._serialized_start=1150
+  _globals['_RATELIMIT']._serialized_end=1226
+  _globals['_WEBHOOKCONFIG']._serialized_start=1228
+  _globals['_WEBHOOKCONFIG']._serialized_end=1345
+  _globals['_EMAILCONFIG']._serialized_start=1348
+  _globals['_EMAILCONFIG']._serialized_end=1556
+  _globals['_CONSOLECONFIG']._serialized_start=1558
+  _globals['_CONSOLECONFIG']._serialized_end=1573
+  _globals['_NTFYCONFIG']._serialized_start=1575
+  _globals['_NTFYCONFIG']._serialized_end=1656
+  _globals['_SLACKCONFIG']._serialized_start=1658
+  _globals['_SLACKCONFIG']._serialized_end=1717
+  _globals['_DISCORDCONFIG']._serialized_start=1719
+  _globals['_DISCORDCONFIG']._serialized_end=1780
+  _globals['_TEAMSCONFIG']._serialized_start=1782
+  _globals['_TEAMSCONFIG']._serialized_end=1841
+  _globals['_TELEGRAMCONFIG']._serialized_start=1843
+  _globals['_TELEGRAMCONFIG']._serialized_end=1962
+  _globals['_GOTIFYCONFIG']._serialized_start=1964
+  _globals['_GOTIFYCONFIG']._serialized_end=2032
+  _globals['_PAGERDUTYCONFIG']._serialized_start=2034
+  _globals['_PAGERDUTYCONFIG']._serialized_end=2117
+  _globals['_HEALTHCHECKSCONFIG']._serialized_start=2119
+  _globals['_HEALTHCHECKSCONFIG']._serialized_end=2179
+  _globals['_ALERTMANAGERCONFIG']._serialized_start=2182
+  _globals['_ALERTMANAGERCONFIG']._serialized_end=2321
+  _globals['_APPRISECONFIG']._serialized_start=2323
+  _globals['_APPRISECONFIG']._serialized_end=2371
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ The channel: one way to tell people, with its configuration."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -60,10 +61,21 @@ class Channel(_message.Message):
     WEBHOOK_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     CONSOLE_FIELD_NUMBER: _builtins.int
+    NTFY_FIELD_NUMBER: _builtins.int
+    SLACK_FIELD_NUMBER: _builtins.int
+    DISCORD_FIELD_NUMBER: _builtins.int
+    TEAMS_FIELD_NUMBER: _builtins.int
+    TELEGRAM_FIELD_NUMBER: _builtins.int
+    GOTIFY_FIELD_NUMBER: _builtins.int
+    PAGERDUTY_FIELD_NUMBER: _builtins.int
+    HEALTHCHECKS_FIELD_NUMBER: _builtins.int
+    ALERTMANAGER_FIELD_NUMBER: _builtins.int
+    APPRISE_FIELD_NUMBER: _builtins.int
     DISABLED_REASON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """Identity: a UUIDv7 in text form. Output only."""
     display_name: _builtins.str
@@ -89,12 +101,56 @@ class Channel(_message.Message):
         """Lines on the standard output of tocsin-notify."""
 
     @_builtins.property
+    def ntfy(self) -> Global___NtfyConfig:
+        """Push messages by an ntfy server."""
+
+    @_builtins.property
+    def slack(self) -> Global___SlackConfig:
+        """A Slack incoming webhook."""
+
+    @_builtins.property
+    def discord(self) -> Global___DiscordConfig:
+        """A Discord webhook."""
+
+    @_builtins.property
+    def teams(self) -> Global___TeamsConfig:
+        """A workflow of Microsoft Teams."""
+
+    @_builtins.property
+    def telegram(self) -> Global___TelegramConfig:
+        """A Telegram bot."""
+
+    @_builtins.property
+    def gotify(self) -> Global___GotifyConfig:
+        """Push messages by a Gotify server."""
+
+    @_builtins.property
+    def pagerduty(self) -> Global___PagerDutyConfig:
+        """An integration of PagerDuty by its Events API v2."""
+
+    @_builtins.property
+    def healthchecks(self) -> Global___HealthchecksConfig:
+        """A check that is pinged, as healthchecks.io has them."""
+
+    @_builtins.property
+    def alertmanager(self) -> Global___AlertmanagerConfig:
+        """An Alertmanager, which then tells people by its own rules."""
+
+    @_builtins.property
+    def apprise(self) -> Global___AppriseConfig:
+        """One of the many services that Apprise knows. Only where it is installed."""
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the server's clock. Output only."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed, by the server's clock. Output only."""
+
+    @_builtins.property
+    def rate_limit(self) -> Global___RateLimit:
+        """How many messages it takes. Unset means the default of its type: see ListChannelTypes."""
 
     def __init__(
         self,
@@ -105,18 +161,29 @@ class Channel(_message.Message):
         webhook: Global___WebhookConfig | None = ...,
         email: Global___EmailConfig | None = ...,
         console: Global___ConsoleConfig | None = ...,
+        ntfy: Global___NtfyConfig | None = ...,
+        slack: Global___SlackConfig | None = ...,
+        discord: Global___DiscordConfig | None = ...,
+        teams: Global___TeamsConfig | None = ...,
+        telegram: Global___TelegramConfig | None = ...,
+        gotify: Global___GotifyConfig | None = ...,
+        pagerduty: Global___PagerDutyConfig | None = ...,
+        healthchecks: Global___HealthchecksConfig | None = ...,
+        alertmanager: Global___AlertmanagerConfig | None = ...,
+        apprise: Global___AppriseConfig | None = ...,
         disabled_reason: _builtins.str = ...,
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        rate_limit: Global___RateLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "config", b"config", "console", b"console", "create_time", b"create_time", "email", b"email", "enabled", b"enabled", "update_time", b"update_time", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "alertmanager", b"alertmanager", "apprise", b"apprise", "config", b"config", "console", b"console", "create_time", b"create_time", "discord", b"discord", "email", b"email", "enabled", b"enabled", "gotify", b"gotify", "healthchecks", b"healthchecks", "ntfy", b"ntfy", "pagerduty", b"pagerduty", "rate_limit", b"rate_limit", "slack", b"slack", "teams", b"teams", "telegram", b"telegram", "update_time", b"update_time", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "channel_id", b"channel_id", "config", b"config", "console", b"console", "create_time", b"create_time", "disabled_reason", b"disabled_reason", "display_name", b"display_name", "email", b"email", "enabled", b"enabled", "update_time", b"update_time", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "alertmanager", b"alertmanager", "apprise", b"apprise", "channel_id", b"channel_id", "config", b"config", "console", b"console", "create_time", b"create_time", "disabled_reason", b"disabled_reason", "discord", b"discord", "display_name", b"display_name", "email", b"email", "enabled", b"enabled", "gotify", b"gotify", "healthchecks", b"healthchecks", "ntfy", b"ntfy", "pagerduty", b"pagerduty", "rate_limit", b"rate_limit", "slack", b"slack", "teams", b"teams", "telegram", b"telegram", "update_time", b"update_time", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
-    _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["webhook", "email", "console"]  # noqa: Y015
+    _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["webhook", "email", "console", "ntfy", "slack", "discord", "teams", "telegram", "gotify", "pagerduty", "healthchecks", "alertmanager", "apprise"]  # noqa: Y015
     _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
@@ -124,6 +191,36 @@ class Channel(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_config) -> _WhichOneofReturnType_config | None: ...
 
 Global___Channel: _TypeAlias = Channel  # noqa: Y015
+
+@_typing.final
+class RateLimit(_message.Message):
+    """A token bucket: a message takes a token, and waits where there is none. What waits when a token
+    comes is told in one message, a digest, on channels whose type carries digests.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BURST_FIELD_NUMBER: _builtins.int
+    REFILL_PERIOD_FIELD_NUMBER: _builtins.int
+    burst: _builtins.int
+    """How many messages may go out at once, 1–10,000. 0 means no limit."""
+    @_builtins.property
+    def refill_period(self) -> _duration_pb2.Duration:
+        """How long it takes until one more may, 10 ms – 1 day. Required unless burst is 0."""
+
+    def __init__(
+        self,
+        *,
+        burst: _builtins.int = ...,
+        refill_period: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refill_period", b"refill_period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst", b"burst", "refill_period", b"refill_period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateLimit: _TypeAlias = RateLimit  # noqa: Y015
 
 @_typing.final
 class WebhookConfig(_message.Message):
@@ -238,3 +335,339 @@ class ConsoleConfig(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsoleConfig: _TypeAlias = ConsoleConfig  # noqa: Y015
+
+@_typing.final
+class NtfyConfig(_message.Message):
+    """Push messages by an ntfy server (https://ntfy.sh). All messages of an alert have its severity as
+    their priority.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_URL_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_SET_FIELD_NUMBER: _builtins.int
+    server_url: _builtins.str
+    """The server: https or http, under the rules of WebhookConfig.url. Empty means https://ntfy.sh."""
+    topic: _builtins.str
+    """The topic, `[-_A-Za-z0-9]{1,64}`. Required. On a public server whoever knows it reads along."""
+    token: _builtins.str
+    """An access token, at most 256 characters. Input only, never returned. Unset on an update keeps
+    the one that is there, unless server_url changes.
+    """
+    token_set: _builtins.bool
+    """Whether a token is there. Output only."""
+    def __init__(
+        self,
+        *,
+        server_url: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        token: _builtins.str = ...,
+        token_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_url", b"server_url", "token", b"token", "token_set", b"token_set", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NtfyConfig: _TypeAlias = NtfyConfig  # noqa: Y015
+
+@_typing.final
+class SlackConfig(_message.Message):
+    """A Slack incoming webhook. Markup in texts is escaped, mentions are disarmed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_SET_FIELD_NUMBER: _builtins.int
+    webhook_url: _builtins.str
+    """The URL that Slack gave, under the rules of WebhookConfig.url. It is a secret. Required on
+    creation; input only, never returned. Unset on an update keeps the one that is there.
+    """
+    webhook_url_set: _builtins.bool
+    """Whether a URL is there. Output only."""
+    def __init__(
+        self,
+        *,
+        webhook_url: _builtins.str = ...,
+        webhook_url_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook_url", b"webhook_url", "webhook_url_set", b"webhook_url_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlackConfig: _TypeAlias = SlackConfig  # noqa: Y015
+
+@_typing.final
+class DiscordConfig(_message.Message):
+    """A Discord webhook. Markup in texts is escaped, mentions are disarmed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_SET_FIELD_NUMBER: _builtins.int
+    webhook_url: _builtins.str
+    """The URL that Discord gave: a secret, under the rules of SlackConfig.webhook_url."""
+    webhook_url_set: _builtins.bool
+    """Whether a URL is there. Output only."""
+    def __init__(
+        self,
+        *,
+        webhook_url: _builtins.str = ...,
+        webhook_url_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook_url", b"webhook_url", "webhook_url_set", b"webhook_url_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscordConfig: _TypeAlias = DiscordConfig  # noqa: Y015
+
+@_typing.final
+class TeamsConfig(_message.Message):
+    """A workflow of Microsoft Teams ("When a Teams webhook request is received"), which gets an
+    Adaptive Card.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_SET_FIELD_NUMBER: _builtins.int
+    webhook_url: _builtins.str
+    """The URL that the workflow shows: a secret, under the rules of SlackConfig.webhook_url."""
+    webhook_url_set: _builtins.bool
+    """Whether a URL is there. Output only."""
+    def __init__(
+        self,
+        *,
+        webhook_url: _builtins.str = ...,
+        webhook_url_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook_url", b"webhook_url", "webhook_url_set", b"webhook_url_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamsConfig: _TypeAlias = TeamsConfig  # noqa: Y015
+
+@_typing.final
+class TelegramConfig(_message.Message):
+    """A Telegram bot that writes into one chat."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOT_TOKEN_FIELD_NUMBER: _builtins.int
+    BOT_TOKEN_SET_FIELD_NUMBER: _builtins.int
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_THREAD_ID_FIELD_NUMBER: _builtins.int
+    API_URL_FIELD_NUMBER: _builtins.int
+    bot_token: _builtins.str
+    """The token that BotFather gave, `[0-9]+:[-_A-Za-z0-9]+`, at most 256 characters. Required on
+    creation; input only, never returned. Unset on an update keeps the one that is there, unless
+    api_url changes.
+    """
+    bot_token_set: _builtins.bool
+    """Whether a token is there. Output only."""
+    chat_id: _builtins.str
+    """The chat: its number, or the @name of a public one. Required, at most 64 characters."""
+    message_thread_id: _builtins.int
+    """The topic inside of a forum. 0 means none."""
+    api_url: _builtins.str
+    """A Bot API server of one's own, under the rules of WebhookConfig.url. Empty means
+    https://api.telegram.org.
+    """
+    def __init__(
+        self,
+        *,
+        bot_token: _builtins.str = ...,
+        bot_token_set: _builtins.bool = ...,
+        chat_id: _builtins.str = ...,
+        message_thread_id: _builtins.int = ...,
+        api_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "bot_token", b"bot_token", "bot_token_set", b"bot_token_set", "chat_id", b"chat_id", "message_thread_id", b"message_thread_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TelegramConfig: _TypeAlias = TelegramConfig  # noqa: Y015
+
+@_typing.final
+class GotifyConfig(_message.Message):
+    """Push messages by a Gotify server (https://gotify.net)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_URL_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_SET_FIELD_NUMBER: _builtins.int
+    server_url: _builtins.str
+    """The server, under the rules of WebhookConfig.url. Required."""
+    token: _builtins.str
+    """The token of an application. Required on creation, at most 256 characters; input only, never
+    returned. Unset on an update keeps the one that is there, unless server_url changes.
+    """
+    token_set: _builtins.bool
+    """Whether a token is there. Output only."""
+    def __init__(
+        self,
+        *,
+        server_url: _builtins.str = ...,
+        token: _builtins.str = ...,
+        token_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_url", b"server_url", "token", b"token", "token_set", b"token_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GotifyConfig: _TypeAlias = GotifyConfig  # noqa: Y015
+
+@_typing.final
+class PagerDutyConfig(_message.Message):
+    """An integration of PagerDuty by its Events API v2: an alert is one incident there, triggered,
+    acknowledged and resolved under the alert_id as its dedup_key.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTING_KEY_FIELD_NUMBER: _builtins.int
+    ROUTING_KEY_SET_FIELD_NUMBER: _builtins.int
+    EVENTS_URL_FIELD_NUMBER: _builtins.int
+    routing_key: _builtins.str
+    """The integration key. Required on creation, 1–64 characters; input only, never returned. Unset
+    on an update keeps the one that is there, unless events_url changes.
+    """
+    routing_key_set: _builtins.bool
+    """Whether a key is there. Output only."""
+    events_url: _builtins.str
+    """Where events go, under the rules of WebhookConfig.url. Empty means
+    https://events.pagerduty.com/v2/enqueue; the European region has its own.
+    """
+    def __init__(
+        self,
+        *,
+        routing_key: _builtins.str = ...,
+        routing_key_set: _builtins.bool = ...,
+        events_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events_url", b"events_url", "routing_key", b"routing_key", "routing_key_set", b"routing_key_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PagerDutyConfig: _TypeAlias = PagerDutyConfig  # noqa: Y015
+
+@_typing.final
+class HealthchecksConfig(_message.Message):
+    """A check that is pinged, as healthchecks.io has them: it fails with what is raised, and succeeds
+    with what is resolved. Meant for a route of its own, one check for one thing.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PING_URL_FIELD_NUMBER: _builtins.int
+    PING_URL_SET_FIELD_NUMBER: _builtins.int
+    ping_url: _builtins.str
+    """The ping URL of the check: a secret, under the rules of SlackConfig.webhook_url."""
+    ping_url_set: _builtins.bool
+    """Whether a URL is there. Output only."""
+    def __init__(
+        self,
+        *,
+        ping_url: _builtins.str = ...,
+        ping_url_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ping_url", b"ping_url", "ping_url_set", b"ping_url_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealthchecksConfig: _TypeAlias = HealthchecksConfig  # noqa: Y015
+
+@_typing.final
+class AlertmanagerConfig(_message.Message):
+    """An Alertmanager by its API v2, which then groups, silences and tells by its own rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    PASSWORD_SET_FIELD_NUMBER: _builtins.int
+    BEARER_TOKEN_FIELD_NUMBER: _builtins.int
+    BEARER_TOKEN_SET_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Its address without /api/v2, under the rules of WebhookConfig.url. Required."""
+    username: _builtins.str
+    """For HTTP basic authentication. Empty means that none is made, unless bearer_token is set."""
+    password: _builtins.str
+    """For HTTP basic authentication, at most 256 characters. Input only, never returned. Unset on an
+    update keeps the one that is there, unless url changes.
+    """
+    password_set: _builtins.bool
+    """Whether a password is there. Output only."""
+    bearer_token: _builtins.str
+    """For bearer authentication, in place of username and password. Under the rules of password."""
+    bearer_token_set: _builtins.bool
+    """Whether a bearer token is there. Output only."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        username: _builtins.str = ...,
+        password: _builtins.str = ...,
+        password_set: _builtins.bool = ...,
+        bearer_token: _builtins.str = ...,
+        bearer_token_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearer_token", b"bearer_token", "bearer_token_set", b"bearer_token_set", "password", b"password", "password_set", b"password_set", "url", b"url", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertmanagerConfig: _TypeAlias = AlertmanagerConfig  # noqa: Y015
+
+@_typing.final
+class AppriseConfig(_message.Message):
+    """One of the services that Apprise knows (https://github.com/caronc/apprise). It says neither
+    what the far side answered nor when to try again, and its connections are not checked by the
+    rules of WebhookConfig.url: prefer a type of its own where there is one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URLS_FIELD_NUMBER: _builtins.int
+    URL_COUNT_FIELD_NUMBER: _builtins.int
+    url_count: _builtins.int
+    """How many URLs are there. Output only."""
+    @_builtins.property
+    def urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Apprise URLs, 1–20, each at most 2,048 characters. They are secrets. Required on creation;
+        input only, never returned. Unset on an update keeps those that are there.
+        """
+
+    def __init__(
+        self,
+        *,
+        urls: _abc.Iterable[_builtins.str] | None = ...,
+        url_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url_count", b"url_count", "urls", b"urls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppriseConfig: _TypeAlias = AppriseConfig  # noqa: Y015

@@ -24,40 +24,50 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from tocsin.api.notify.v1 import channel_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_channel__pb2
+from tocsin.api.notify.v1 import channel_health_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_channel__health__pb2
+from tocsin.api.notify.v1 import channel_type_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_channel__type__pb2
 from tocsin.api.notify.v1 import delivery_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_delivery__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/notify/v1/channel_service.proto\x12\x14tocsin.api.notify.v1\x1a google/protobuf/field_mask.proto\x1a\"tocsin/api/notify/v1/channel.proto\x1a#tocsin/api/notify/v1/delivery.proto\"F\n\x14\x43reateChannelRequest\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"i\n\x15\x43reateChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12 \n\x18generated_signing_secret\x18\x02 \x01(\t\"\'\n\x11GetChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"D\n\x12GetChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"<\n\x13ListChannelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListChannelsResponse\x12/\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x14UpdateChannelRequest\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"G\n\x15UpdateChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"*\n\x14\x44\x65leteChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"0\n\x15\x44\x65leteChannelResponse\x12\x17\n\x0f\x64\x65\x61\x64_deliveries\x18\x01 \x01(\x03\"(\n\x12TestChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"E\n\x13TestChannelResponse\x12.\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Attempt2\xfa\x04\n\x0e\x43hannelService\x12h\n\rCreateChannel\x12*.tocsin.api.notify.v1.CreateChannelRequest\x1a+.tocsin.api.notify.v1.CreateChannelResponse\x12_\n\nGetChannel\x12\'.tocsin.api.notify.v1.GetChannelRequest\x1a(.tocsin.api.notify.v1.GetChannelResponse\x12\x65\n\x0cListChannels\x12).tocsin.api.notify.v1.ListChannelsRequest\x1a*.tocsin.api.notify.v1.ListChannelsResponse\x12h\n\rUpdateChannel\x12*.tocsin.api.notify.v1.UpdateChannelRequest\x1a+.tocsin.api.notify.v1.UpdateChannelResponse\x12h\n\rDeleteChannel\x12*.tocsin.api.notify.v1.DeleteChannelRequest\x1a+.tocsin.api.notify.v1.DeleteChannelResponse\x12\x62\n\x0bTestChannel\x12(.tocsin.api.notify.v1.TestChannelRequest\x1a).tocsin.api.notify.v1.TestChannelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/notify/v1/channel_service.proto\x12\x14tocsin.api.notify.v1\x1a google/protobuf/field_mask.proto\x1a\"tocsin/api/notify/v1/channel.proto\x1a)tocsin/api/notify/v1/channel_health.proto\x1a\'tocsin/api/notify/v1/channel_type.proto\x1a#tocsin/api/notify/v1/delivery.proto\"F\n\x14\x43reateChannelRequest\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"i\n\x15\x43reateChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12 \n\x18generated_signing_secret\x18\x02 \x01(\t\"\'\n\x11GetChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"D\n\x12GetChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"<\n\x13ListChannelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListChannelsResponse\x12/\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x14UpdateChannelRequest\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"G\n\x15UpdateChannelResponse\x12.\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Channel\"*\n\x14\x44\x65leteChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"0\n\x15\x44\x65leteChannelResponse\x12\x17\n\x0f\x64\x65\x61\x64_deliveries\x18\x01 \x01(\x03\"(\n\x12TestChannelRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"E\n\x13TestChannelResponse\x12.\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.notify.v1.Attempt\"\x19\n\x17ListChannelTypesRequest\"T\n\x18ListChannelTypesResponse\x12\x38\n\rchannel_types\x18\x01 \x03(\x0b\x32!.tocsin.api.notify.v1.ChannelType\".\n\x18ListChannelHealthRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\"R\n\x19ListChannelHealthResponse\x12\x35\n\x08\x63hannels\x18\x01 \x03(\x0b\x32#.tocsin.api.notify.v1.ChannelHealth2\xe3\x06\n\x0e\x43hannelService\x12h\n\rCreateChannel\x12*.tocsin.api.notify.v1.CreateChannelRequest\x1a+.tocsin.api.notify.v1.CreateChannelResponse\x12_\n\nGetChannel\x12\'.tocsin.api.notify.v1.GetChannelRequest\x1a(.tocsin.api.notify.v1.GetChannelResponse\x12\x65\n\x0cListChannels\x12).tocsin.api.notify.v1.ListChannelsRequest\x1a*.tocsin.api.notify.v1.ListChannelsResponse\x12h\n\rUpdateChannel\x12*.tocsin.api.notify.v1.UpdateChannelRequest\x1a+.tocsin.api.notify.v1.UpdateChannelResponse\x12h\n\rDeleteChannel\x12*.tocsin.api.notify.v1.DeleteChannelRequest\x1a+.tocsin.api.notify.v1.DeleteChannelResponse\x12\x62\n\x0bTestChannel\x12(.tocsin.api.notify.v1.TestChannelRequest\x1a).tocsin.api.notify.v1.TestChannelResponse\x12q\n\x10ListChannelTypes\x12-.tocsin.api.notify.v1.ListChannelTypesRequest\x1a..tocsin.api.notify.v1.ListChannelTypesResponse\x12t\n\x11ListChannelHealth\x12..tocsin.api.notify.v1.ListChannelHealthRequest\x1a/.tocsin.api.notify.v1.ListChannelHealthResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.channel_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATECHANNELREQUEST']._serialized_start=175
-  _globals['_CREATECHANNELREQUEST']._serialized_end=245
-  _globals['_CREATECHANNELRESPONSE']._serialized_start=247
-  _globals['_CREATECHANNELRESPONSE']._serialized_end=352
-  _globals['_GETCHANNELREQUEST']._serialized_start=354
-  _globals['_GETCHANNELREQUEST']._serialized_end=393
-  _globals['_GETCHANNELRESPONSE']._serialized_start=395
-  _globals['_GETCHANNELRESPONSE']._serialized_end=463
-  _globals['_LISTCHANNELSREQUEST']._serialized_start=465
-  _globals['_LISTCHANNELSREQUEST']._serialized_end=525
-  _globals['_LISTCHANNELSRESPONSE']._serialized_start=527
-  _globals['_LISTCHANNELSRESPONSE']._serialized_end=623
-  _globals['_UPDATECHANNELREQUEST']._serialized_start=625
-  _globals['_UPDATECHANNELREQUEST']._serialized_end=744
-  _globals['_UPDATECHANNELRESPONSE']._serialized_start=746
-  _globals['_UPDATECHANNELRESPONSE']._serialized_end=817
-  _globals['_DELETECHANNELREQUEST']._serialized_start=819
-  _globals['_DELETECHANNELREQUEST']._serialized_end=861
-  _globals['_DELETECHANNELRESPONSE']._serialized_start=863
-  _globals['_DELETECHANNELRESPONSE']._serialized_end=911
-  _globals['_TESTCHANNELREQUEST']._serialized_start=913
-  _globals['_TESTCHANNELREQUEST']._serialized_end=953
-  _globals['_TESTCHANNELRESPONSE']._serialized_start=955
-  _globals['_TESTCHANNELRESPONSE']._serialized_end=1024
-  _globals['_CHANNELSERVICE']._serialized_start=1027
-  _globals['_CHANNELSERVICE']._serialized_end=1661
+  _globals['_CREATECHANNELREQUEST']._serialized_start=259
+  _globals['_CREATECHANNELREQUEST']._serialized_end=329
+  _globals['_CREATECHANNELRESPONSE']._serialized_start=331
+  _globals['_CREATECHANNELRESPONSE']._serialized_end=436
+  _globals['_GETCHANNELREQUEST']._serialized_start=438
+  _globals['_GETCHANNELREQUEST']._serialized_end=477
+  _globals['_GETCHANNELRESPONSE']._serialized_start=479
+  _globals['_GETCHANNELRESPONSE']._serialized_end=547
+  _globals['_LISTCHANNELSREQUEST']._serialized_start=549
+  _globals['_LISTCHANNELSREQUEST']._serialized_end=609
+  _globals['_LISTCHANNELSRESPONSE']._serialized_start=611
+  _globals['_LISTCHANNELSRESPONSE']._serialized_end=707
+  _globals['_UPDATECHANNELREQUEST']._serialized_start=709
+  _globals['_UPDATECHANNELREQUEST']._serialized_end=828
+  _globals['_UPDATECHANNELRESPONSE']._serialized_start=830
+  _globals['_UPDATECHANNELRESPONSE']._serialized_end=901
+  _globals['_DELETECHANNELREQUEST']._serialized_start=903
+  _globals['_DELETECHANNELREQUEST']._serialized_end=945
+  _globals['_DELETECHANNELRESPONSE']._serialized_start=947
+  _globals['_DELETECHANNELRESPONSE']._serialized_end=995
+  _globals['_TESTCHANNELREQUEST']._serialized_start=997
+  _globals['_TESTCHANNELREQUEST']._serialized_end=1037
+  _globals['_TESTCHANNELRESPONSE']._serialized_start=1039
+  _globals['_TESTCHANNELRESPONSE']._serialized_end=1108
+  _globals['_LISTCHANNELTYPESREQUEST']._serialized_start=1110
+  _globals['_LISTCHANNELTYPESREQUEST']._serialized_end=1135
+  _globals['_LISTCHANNELTYPESRESPONSE']._serialized_start=1137
+  _globals['_LISTCHANNELTYPESRESPONSE']._serialized_end=1221
+  _globals['_LISTCHANNELHEALTHREQUEST']._serialized_start=1223
+  _globals['_LISTCHANNELHEALTHREQUEST']._serialized_end=1269
+  _globals['_LISTCHANNELHEALTHRESPONSE']._serialized_start=1271
+  _globals['_LISTCHANNELHEALTHRESPONSE']._serialized_end=1353
+  _globals['_CHANNELSERVICE']._serialized_start=1356
+  _globals['_CHANNELSERVICE']._serialized_end=2223
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from tocsin.api.notify.v1 import channel_health_pb2 as _channel_health_pb2
 from tocsin.api.notify.v1 import channel_pb2 as _channel_pb2
+from tocsin.api.notify.v1 import channel_type_pb2 as _channel_type_pb2
 from tocsin.api.notify.v1 import delivery_pb2 as _delivery_pb2
 import builtins as _builtins
 import sys
@@ -191,8 +193,9 @@ class UpdateChannelRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to take: display_name, enabled, webhook, email, or fields inside the last two
-        such as webhook.url, webhook.signing_secret, email.to_addresses. Required.
+        """Which fields to take: display_name, enabled, rate_limit, the configuration by its name in the
+        oneof (webhook, email, ntfy, …), or fields inside of that such as webhook.url,
+        webhook.signing_secret, email.to_addresses. Required.
         """
 
     def __init__(
@@ -322,3 +325,90 @@ class TestChannelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TestChannelResponse: _TypeAlias = TestChannelResponse  # noqa: Y015
+
+@_typing.final
+class ListChannelTypesRequest(_message.Message):
+    """Asks for the types of channels. It has no fields."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelTypesRequest: _TypeAlias = ListChannelTypesRequest  # noqa: Y015
+
+@_typing.final
+class ListChannelTypesResponse(_message.Message):
+    """All types of channels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_TYPES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def channel_types(self) -> _containers.RepeatedCompositeFieldContainer[_channel_type_pb2.ChannelType]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        channel_types: _abc.Iterable[_channel_type_pb2.ChannelType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_types", b"channel_types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelTypesResponse: _TypeAlias = ListChannelTypesResponse  # noqa: Y015
+
+@_typing.final
+class ListChannelHealthRequest(_message.Message):
+    """Asks whether channels work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """Only this channel. Empty means all; else a UUID."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelHealthRequest: _TypeAlias = ListChannelHealthRequest  # noqa: Y015
+
+@_typing.final
+class ListChannelHealthResponse(_message.Message):
+    """Whether channels work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[_channel_health_pb2.ChannelHealth]:
+        """By display_name of the channel; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        channels: _abc.Iterable[_channel_health_pb2.ChannelHealth] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelHealthResponse: _TypeAlias = ListChannelHealthResponse  # noqa: Y015

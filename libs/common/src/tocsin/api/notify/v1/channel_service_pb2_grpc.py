@@ -67,6 +67,16 @@ class ChannelServiceStub:
                 request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelResponse.FromString,
                 _registered_method=True)
+        self.ListChannelTypes = channel.unary_unary(
+                '/tocsin.api.notify.v1.ChannelService/ListChannelTypes',
+                request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesResponse.FromString,
+                _registered_method=True)
+        self.ListChannelHealth = channel.unary_unary(
+                '/tocsin.api.notify.v1.ChannelService/ListChannelHealth',
+                request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthResponse.FromString,
+                _registered_method=True)
 
 
 class ChannelServiceServicer:
@@ -123,6 +133,22 @@ class ChannelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListChannelTypes(self, request, context):
+        """Lists the types of channels that this server can send by, with what each can do and the fields
+        of its configuration: all that a form needs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChannelHealth(self, request, context):
+        """Says of channels whether they work: the breaker, what waits, what was given up and why.
+        Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChannelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -155,6 +181,16 @@ def add_ChannelServiceServicer_to_server(servicer, server):
                     servicer.TestChannel,
                     request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelResponse.SerializeToString,
+            ),
+            'ListChannelTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChannelTypes,
+                    request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesResponse.SerializeToString,
+            ),
+            'ListChannelHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChannelHealth,
+                    request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -322,6 +358,60 @@ class ChannelService:
             '/tocsin.api.notify.v1.ChannelService/TestChannel',
             tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelRequest.SerializeToString,
             tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.TestChannelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChannelTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.notify.v1.ChannelService/ListChannelTypes',
+            tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesRequest.SerializeToString,
+            tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChannelHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.notify.v1.ChannelService/ListChannelHealth',
+            tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthRequest.SerializeToString,
+            tocsin_dot_api_dot_notify_dot_v1_dot_channel__service__pb2.ListChannelHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,

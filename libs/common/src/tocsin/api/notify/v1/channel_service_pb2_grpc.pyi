@@ -58,6 +58,14 @@ class ChannelServiceStub:
     recorded. Also works while the channel is disabled.
     Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
     """
+    ListChannelTypes: _grpc.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelTypesRequest, _channel_service_pb2.ListChannelTypesResponse]
+    """Lists the types of channels that this server can send by, with what each can do and the fields
+    of its configuration: all that a form needs.
+    """
+    ListChannelHealth: _grpc.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelHealthRequest, _channel_service_pb2.ListChannelHealthResponse]
+    """Says of channels whether they work: the breaker, what waits, what was given up and why.
+    Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
+    """
 
 @_typing.type_check_only
 class ChannelServiceAsyncStub(ChannelServiceStub):
@@ -87,6 +95,14 @@ class ChannelServiceAsyncStub(ChannelServiceStub):
     """Sends one test message now, by the very path of a delivery, and says what the far side
     answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
     recorded. Also works while the channel is disabled.
+    Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
+    """
+    ListChannelTypes: _aio.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelTypesRequest, _channel_service_pb2.ListChannelTypesResponse]  # type: ignore[assignment]
+    """Lists the types of channels that this server can send by, with what each can do and the fields
+    of its configuration: all that a form needs.
+    """
+    ListChannelHealth: _aio.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelHealthRequest, _channel_service_pb2.ListChannelHealthResponse]  # type: ignore[assignment]
+    """Says of channels whether they work: the breaker, what waits, what was given up and why.
     Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
     """
 
@@ -151,6 +167,26 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends one test message now, by the very path of a delivery, and says what the far side
         answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
         recorded. Also works while the channel is disabled.
+        Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListChannelTypes(
+        self,
+        request: _channel_service_pb2.ListChannelTypesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_service_pb2.ListChannelTypesResponse, _abc.Awaitable[_channel_service_pb2.ListChannelTypesResponse]]:
+        """Lists the types of channels that this server can send by, with what each can do and the fields
+        of its configuration: all that a form needs.
+        """
+
+    @_abc_1.abstractmethod
+    def ListChannelHealth(
+        self,
+        request: _channel_service_pb2.ListChannelHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_service_pb2.ListChannelHealthResponse, _abc.Awaitable[_channel_service_pb2.ListChannelHealthResponse]]:
+        """Says of channels whether they work: the breaker, what waits, what was given up and why.
         Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
         """
 

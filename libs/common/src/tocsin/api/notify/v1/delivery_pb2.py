@@ -23,21 +23,22 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.notify.v1 import decision_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/api/notify/v1/delivery.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x03\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x1c\n\x14\x63hannel_display_name\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x11\n\tsynthetic\x18\x08 \x01(\x08\x12\x10\n\x08\x61lert_id\x18\t \x01(\t\x12\x0f\n\x07host_id\x18\n \x01(\t\x12\x0c\n\x04kind\x18\x0b \x01(\t\x12\x11\n\tdedup_key\x18\x0c \x01(\t\x12\x32\n\x05state\x18\r \x01(\x0e\x32#.tocsin.api.notify.v1.DeliveryState\x12\x14\n\x0cstate_reason\x18\x0e \x01(\t\x12\x15\n\rattempt_count\x18\x0f \x01(\x05\x12\x35\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd6\x01\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07outcome\x18\x04 \x01(\x0e\x32$.tocsin.api.notify.v1.AttemptOutcome\x12\x13\n\x0bstatus_code\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t*\xbd\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_STATE_SENDING\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x03\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPPRESSED\x10\x04\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x05*\xa7\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41TTEMPT_OUTCOME_DELIVERED\x10\x01\x12\x19\n\x15\x41TTEMPT_OUTCOME_RETRY\x10\x02\x12\x1b\n\x17\x41TTEMPT_OUTCOME_REFUSED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_AMBIGUOUS\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/api/notify/v1/delivery.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tocsin/api/notify/v1/decision.proto\"\xa9\x05\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x1c\n\x14\x63hannel_display_name\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x11\n\tsynthetic\x18\x08 \x01(\x08\x12\x10\n\x08\x61lert_id\x18\t \x01(\t\x12\x0f\n\x07host_id\x18\n \x01(\t\x12\x0c\n\x04kind\x18\x0b \x01(\t\x12\x11\n\tdedup_key\x18\x0c \x01(\t\x12\x32\n\x05state\x18\r \x01(\x0e\x32#.tocsin.api.notify.v1.DeliveryState\x12\x14\n\x0cstate_reason\x18\x0e \x01(\t\x12\x15\n\rattempt_count\x18\x0f \x01(\x05\x12\x35\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x06reason\x18\x13 \x01(\x0e\x32$.tocsin.api.notify.v1.DecisionReason\x12\x10\n\x08route_id\x18\x14 \x01(\t\x12\x12\n\nsilence_id\x18\x15 \x01(\t\x12\x1b\n\x13\x65xplaining_alert_id\x18\x16 \x01(\t\x12\x1b\n\x13told_by_delivery_id\x18\x17 \x01(\t\x12\x0f\n\x07told_as\x18\x18 \x01(\t\x12\x17\n\x0f\x63ollapsed_count\x18\x19 \x01(\x05\"\xd6\x01\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07outcome\x18\x04 \x01(\x0e\x32$.tocsin.api.notify.v1.AttemptOutcome\x12\x13\n\x0bstatus_code\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t*\x91\x02\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_STATE_SENDING\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x03\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPPRESSED\x10\x04\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x05\x12\x17\n\x13\x44\x45LIVERY_STATE_HELD\x10\x06\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPERSEDED\x10\x07\x12\x1a\n\x16\x44\x45LIVERY_STATE_EXPIRED\x10\x08*\xa7\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41TTEMPT_OUTCOME_DELIVERED\x10\x01\x12\x19\n\x15\x41TTEMPT_OUTCOME_RETRY\x10\x02\x12\x1b\n\x17\x41TTEMPT_OUTCOME_REFUSED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_AMBIGUOUS\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.delivery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYSTATE']._serialized_start=804
-  _globals['_DELIVERYSTATE']._serialized_end=993
-  _globals['_ATTEMPTOUTCOME']._serialized_start=996
-  _globals['_ATTEMPTOUTCOME']._serialized_end=1163
-  _globals['_DELIVERY']._serialized_start=95
-  _globals['_DELIVERY']._serialized_end=584
-  _globals['_ATTEMPT']._serialized_start=587
-  _globals['_ATTEMPT']._serialized_end=801
+  _globals['_DELIVERYSTATE']._serialized_start=1033
+  _globals['_DELIVERYSTATE']._serialized_end=1306
+  _globals['_ATTEMPTOUTCOME']._serialized_start=1309
+  _globals['_ATTEMPTOUTCOME']._serialized_end=1476
+  _globals['_DELIVERY']._serialized_start=132
+  _globals['_DELIVERY']._serialized_end=813
+  _globals['_ATTEMPT']._serialized_start=816
+  _globals['_ATTEMPT']._serialized_end=1030
 # @@protoc_insertion_point(module_scope)

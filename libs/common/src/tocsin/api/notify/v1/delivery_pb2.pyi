@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tocsin.api.notify.v1 import decision_pb2 as _decision_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -36,6 +37,12 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     """It was not sent, for the reason in state_reason. Final."""
     DELIVERY_STATE_DEAD: _DeliveryState.ValueType  # 5
     """It was given up, for the reason in state_reason. Final, until it is redelivered."""
+    DELIVERY_STATE_HELD: _DeliveryState.ValueType  # 6
+    """It waits for something other than its turn: see reason. It is told or ends when that is over."""
+    DELIVERY_STATE_SUPERSEDED: _DeliveryState.ValueType  # 7
+    """Newer news of the same alert is told in its place: see told_by_delivery_id. Final."""
+    DELIVERY_STATE_EXPIRED: _DeliveryState.ValueType  # 8
+    """A message of notify's own that came too late to be of use. Final."""
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
     """Where a delivery stands."""
@@ -52,6 +59,12 @@ DELIVERY_STATE_SUPPRESSED: DeliveryState.ValueType  # 4
 """It was not sent, for the reason in state_reason. Final."""
 DELIVERY_STATE_DEAD: DeliveryState.ValueType  # 5
 """It was given up, for the reason in state_reason. Final, until it is redelivered."""
+DELIVERY_STATE_HELD: DeliveryState.ValueType  # 6
+"""It waits for something other than its turn: see reason. It is told or ends when that is over."""
+DELIVERY_STATE_SUPERSEDED: DeliveryState.ValueType  # 7
+"""Newer news of the same alert is told in its place: see told_by_delivery_id. Final."""
+DELIVERY_STATE_EXPIRED: DeliveryState.ValueType  # 8
+"""A message of notify's own that came too late to be of use. Final."""
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
 class _AttemptOutcome:
@@ -118,6 +131,13 @@ class Delivery(_message.Message):
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ROUTE_ID_FIELD_NUMBER: _builtins.int
+    SILENCE_ID_FIELD_NUMBER: _builtins.int
+    EXPLAINING_ALERT_ID_FIELD_NUMBER: _builtins.int
+    TOLD_BY_DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    TOLD_AS_FIELD_NUMBER: _builtins.int
+    COLLAPSED_COUNT_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """Identity: a UUIDv7 in text form."""
     channel_id: _builtins.str
@@ -154,6 +174,22 @@ class Delivery(_message.Message):
     """Why it is SUPPRESSED or DEAD, or what the last attempt met. Empty otherwise."""
     attempt_count: _builtins.int
     """How many attempts were begun."""
+    reason: _decision_pb2.DecisionReason.ValueType
+    """Why it is HELD, SUPPRESSED, SUPERSEDED, EXPIRED or DEAD."""
+    route_id: _builtins.str
+    """The route that addressed it. Empty for the default route."""
+    silence_id: _builtins.str
+    """The silence that holds it. Empty otherwise."""
+    explaining_alert_id: _builtins.str
+    """The alert that explains it while it is HELD. Empty otherwise."""
+    told_by_delivery_id: _builtins.str
+    """The delivery that tells it: of newer news, or a digest. Empty otherwise."""
+    told_as: _builtins.str
+    """As what it is told, as in the CloudEvents type: the first that a channel hears of an alert is
+    told as `alert.raised`, whatever event brought it. Empty before it is sent.
+    """
+    collapsed_count: _builtins.int
+    """How many earlier events of the alert it stands for: those superseded by it."""
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When the next attempt is due. Set while PENDING."""
@@ -187,10 +223,17 @@ class Delivery(_message.Message):
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         settle_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _decision_pb2.DecisionReason.ValueType = ...,
+        route_id: _builtins.str = ...,
+        silence_id: _builtins.str = ...,
+        explaining_alert_id: _builtins.str = ...,
+        told_by_delivery_id: _builtins.str = ...,
+        told_as: _builtins.str = ...,
+        collapsed_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "attempt_count", b"attempt_count", "channel_display_name", b"channel_display_name", "channel_id", b"channel_id", "create_time", b"create_time", "dedup_key", b"dedup_key", "delivery_id", b"delivery_id", "epoch", b"epoch", "event_id", b"event_id", "event_type", b"event_type", "host_id", b"host_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "revision", b"revision", "settle_time", b"settle_time", "state", b"state", "state_reason", b"state_reason", "synthetic", b"synthetic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "attempt_count", b"attempt_count", "channel_display_name", b"channel_display_name", "channel_id", b"channel_id", "collapsed_count", b"collapsed_count", "create_time", b"create_time", "dedup_key", b"dedup_key", "delivery_id", b"delivery_id", "epoch", b"epoch", "event_id", b"event_id", "event_type", b"event_type", "explaining_alert_id", b"explaining_alert_id", "host_id", b"host_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "revision", b"revision", "route_id", b"route_id", "settle_time", b"settle_time", "silence_id", b"silence_id", "state", b"state", "state_reason", b"state_reason", "synthetic", b"synthetic", "told_as", b"told_as", "told_by_delivery_id", b"told_by_delivery_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,28 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.notify.v1 import decision_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_decision__pb2
 from tocsin.api.notify.v1 import delivery_pb2 as tocsin_dot_api_dot_notify_dot_v1_dot_delivery__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/notify/v1/delivery_service.proto\x12\x14tocsin.api.notify.v1\x1a#tocsin/api/notify/v1/delivery.proto\"\x99\x01\n\x15ListDeliveriesRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x33\n\x06states\x18\x03 \x03(\x0e\x32#.tocsin.api.notify.v1.DeliveryState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"e\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"x\n\x13GetDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\x12/\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x1d.tocsin.api.notify.v1.Attempt\"/\n\x18RedeliverDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"M\n\x19RedeliverDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery2\xd8\x02\n\x0f\x44\x65liveryService\x12k\n\x0eListDeliveries\x12+.tocsin.api.notify.v1.ListDeliveriesRequest\x1a,.tocsin.api.notify.v1.ListDeliveriesResponse\x12\x62\n\x0bGetDelivery\x12(.tocsin.api.notify.v1.GetDeliveryRequest\x1a).tocsin.api.notify.v1.GetDeliveryResponse\x12t\n\x11RedeliverDelivery\x12..tocsin.api.notify.v1.RedeliverDeliveryRequest\x1a/.tocsin.api.notify.v1.RedeliverDeliveryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/notify/v1/delivery_service.proto\x12\x14tocsin.api.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tocsin/api/notify/v1/decision.proto\x1a#tocsin/api/notify/v1/delivery.proto\"\x99\x01\n\x15ListDeliveriesRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x33\n\x06states\x18\x03 \x03(\x0e\x32#.tocsin.api.notify.v1.DeliveryState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"e\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"x\n\x13GetDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\x12/\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x1d.tocsin.api.notify.v1.Attempt\"/\n\x18RedeliverDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"M\n\x19RedeliverDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\"\xad\x02\n\x1aRedeliverDeliveriesRequest\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x33\n\x06states\x18\x02 \x03(\x0e\x32#.tocsin.api.notify.v1.DeliveryState\x12\x35\n\x07reasons\x18\x03 \x03(\x0e\x32$.tocsin.api.notify.v1.DecisionReason\x12\x36\n\x12settled_after_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13settled_before_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x06 \x01(\x05\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\"\x8c\x01\n\x1bRedeliverDeliveriesResponse\x12\x19\n\x11redelivered_count\x18\x01 \x01(\x03\x12\x12\n\nleft_count\x18\x02 \x01(\x03\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\x30\n\x08\x65xamples\x18\x04 \x03(\x0b\x32\x1e.tocsin.api.notify.v1.Delivery\";\n\x13\x45xplainAlertRequest\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\"\x95\x01\n\x14\x45xplainAlertResponse\x12\x31\n\tdecisions\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.notify.v1.Decision\x12\x37\n\tsummaries\x18\x02 \x03(\x0b\x32$.tocsin.api.notify.v1.ChannelSummary\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"d\n\x0e\x43hannelSummary\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x1c\n\x14\x63hannel_display_name\x18\x02 \x01(\t\x12\x12\n\nmaybe_told\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t2\xbb\x04\n\x0f\x44\x65liveryService\x12k\n\x0eListDeliveries\x12+.tocsin.api.notify.v1.ListDeliveriesRequest\x1a,.tocsin.api.notify.v1.ListDeliveriesResponse\x12\x62\n\x0bGetDelivery\x12(.tocsin.api.notify.v1.GetDeliveryRequest\x1a).tocsin.api.notify.v1.GetDeliveryResponse\x12t\n\x11RedeliverDelivery\x12..tocsin.api.notify.v1.RedeliverDeliveryRequest\x1a/.tocsin.api.notify.v1.RedeliverDeliveryResponse\x12z\n\x13RedeliverDeliveries\x12\x30.tocsin.api.notify.v1.RedeliverDeliveriesRequest\x1a\x31.tocsin.api.notify.v1.RedeliverDeliveriesResponse\x12\x65\n\x0c\x45xplainAlert\x12).tocsin.api.notify.v1.ExplainAlertRequest\x1a*.tocsin.api.notify.v1.ExplainAlertResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.delivery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=107
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=260
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=262
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=363
-  _globals['_GETDELIVERYREQUEST']._serialized_start=365
-  _globals['_GETDELIVERYREQUEST']._serialized_end=406
-  _globals['_GETDELIVERYRESPONSE']._serialized_start=408
-  _globals['_GETDELIVERYRESPONSE']._serialized_end=528
-  _globals['_REDELIVERDELIVERYREQUEST']._serialized_start=530
-  _globals['_REDELIVERDELIVERYREQUEST']._serialized_end=577
-  _globals['_REDELIVERDELIVERYRESPONSE']._serialized_start=579
-  _globals['_REDELIVERDELIVERYRESPONSE']._serialized_end=656
-  _globals['_DELIVERYSERVICE']._serialized_start=659
-  _globals['_DELIVERYSERVICE']._serialized_end=1003
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=177
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=330
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=332
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=433
+  _globals['_GETDELIVERYREQUEST']._serialized_start=435
+  _globals['_GETDELIVERYREQUEST']._serialized_end=476
+  _globals['_GETDELIVERYRESPONSE']._serialized_start=478
+  _globals['_GETDELIVERYRESPONSE']._serialized_end=598
+  _globals['_REDELIVERDELIVERYREQUEST']._serialized_start=600
+  _globals['_REDELIVERDELIVERYREQUEST']._serialized_end=647
+  _globals['_REDELIVERDELIVERYRESPONSE']._serialized_start=649
+  _globals['_REDELIVERDELIVERYRESPONSE']._serialized_end=726
+  _globals['_REDELIVERDELIVERIESREQUEST']._serialized_start=729
+  _globals['_REDELIVERDELIVERIESREQUEST']._serialized_end=1030
+  _globals['_REDELIVERDELIVERIESRESPONSE']._serialized_start=1033
+  _globals['_REDELIVERDELIVERIESRESPONSE']._serialized_end=1173
+  _globals['_EXPLAINALERTREQUEST']._serialized_start=1175
+  _globals['_EXPLAINALERTREQUEST']._serialized_end=1234
+  _globals['_EXPLAINALERTRESPONSE']._serialized_start=1237
+  _globals['_EXPLAINALERTRESPONSE']._serialized_end=1386
+  _globals['_CHANNELSUMMARY']._serialized_start=1388
+  _globals['_CHANNELSUMMARY']._serialized_end=1488
+  _globals['_DELIVERYSERVICE']._serialized_start=1491
+  _globals['_DELIVERYSERVICE']._serialized_end=2062
 # @@protoc_insertion_point(module_scope)

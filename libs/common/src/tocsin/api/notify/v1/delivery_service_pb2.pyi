@@ -6,7 +6,9 @@ The RPCs on deliveries: who was told what, when, and why not."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from tocsin.api.notify.v1 import decision_pb2 as _decision_pb2
 from tocsin.api.notify.v1 import delivery_pb2 as _delivery_pb2
 import builtins as _builtins
 import sys
@@ -184,3 +186,189 @@ class RedeliverDeliveryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RedeliverDeliveryResponse: _TypeAlias = RedeliverDeliveryResponse  # noqa: Y015
+
+@_typing.final
+class RedeliverDeliveriesRequest(_message.Message):
+    """Says which deliveries to send again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    SETTLED_AFTER_TIME_FIELD_NUMBER: _builtins.int
+    SETTLED_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """Only those of this channel. Empty means all enabled ones; else a UUID."""
+    limit: _builtins.int
+    """At most so many, the oldest first, 1–10,000. 0 means 1,000."""
+    dry_run: _builtins.bool
+    """Only count them, and change nothing."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_delivery_pb2.DeliveryState.ValueType]:
+        """Only those in one of these states, DEAD and EXPIRED. Empty means DEAD."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_decision_pb2.DecisionReason.ValueType]:
+        """Only those that ended for one of these reasons. Empty means all."""
+
+    @_builtins.property
+    def settled_after_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those that ended at or after this time. Required."""
+
+    @_builtins.property
+    def settled_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those that ended before this time. Unset means until now."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        states: _abc.Iterable[_delivery_pb2.DeliveryState.ValueType] | None = ...,
+        reasons: _abc.Iterable[_decision_pb2.DecisionReason.ValueType] | None = ...,
+        settled_after_time: _timestamp_pb2.Timestamp | None = ...,
+        settled_before_time: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settled_after_time", b"settled_after_time", "settled_before_time", b"settled_before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "dry_run", b"dry_run", "limit", b"limit", "reasons", b"reasons", "settled_after_time", b"settled_after_time", "settled_before_time", b"settled_before_time", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedeliverDeliveriesRequest: _TypeAlias = RedeliverDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class RedeliverDeliveriesResponse(_message.Message):
+    """What is sent again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REDELIVERED_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_COUNT_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    redelivered_count: _builtins.int
+    """How many are, or with dry_run would be."""
+    left_count: _builtins.int
+    """How many the filter found and left, as their alert is resolved or newer news waits."""
+    more: _builtins.bool
+    """Whether there are more than the limit."""
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.Delivery]:
+        """Some of them, the oldest first, at most 20."""
+
+    def __init__(
+        self,
+        *,
+        redelivered_count: _builtins.int = ...,
+        left_count: _builtins.int = ...,
+        more: _builtins.bool = ...,
+        examples: _abc.Iterable[_delivery_pb2.Delivery] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "left_count", b"left_count", "more", b"more", "redelivered_count", b"redelivered_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedeliverDeliveriesResponse: _TypeAlias = RedeliverDeliveriesResponse  # noqa: Y015
+
+@_typing.final
+class ExplainAlertRequest(_message.Message):
+    """Asks what was decided about an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    alert_id: _builtins.str
+    """Which alert. Required, a UUID."""
+    channel_id: _builtins.str
+    """Only what concerns this channel. Empty means all; else a UUID."""
+    def __init__(
+        self,
+        *,
+        alert_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "channel_id", b"channel_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainAlertRequest: _TypeAlias = ExplainAlertRequest  # noqa: Y015
+
+@_typing.final
+class ExplainAlertResponse(_message.Message):
+    """What was decided about an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """Whether older decisions were left out."""
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Decision]:
+        """In the order of time, at most the last 1,000."""
+
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelSummary]:
+        """The answer in a few words for each channel, such as `told 09:14, resolved not yet sent: rate
+        limited until 09:20`.
+        """
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[_decision_pb2.Decision] | None = ...,
+        summaries: _abc.Iterable[Global___ChannelSummary] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "summaries", b"summaries", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainAlertResponse: _TypeAlias = ExplainAlertResponse  # noqa: Y015
+
+@_typing.final
+class ChannelSummary(_message.Message):
+    """Where one channel stands with one alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    MAYBE_TOLD_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """Which channel."""
+    channel_display_name: _builtins.str
+    """The name of that channel."""
+    maybe_told: _builtins.bool
+    """Whether it was told, or may have been."""
+    text: _builtins.str
+    """In a sentence."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        channel_display_name: _builtins.str = ...,
+        maybe_told: _builtins.bool = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_display_name", b"channel_display_name", "channel_id", b"channel_id", "maybe_told", b"maybe_told", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelSummary: _TypeAlias = ChannelSummary  # noqa: Y015

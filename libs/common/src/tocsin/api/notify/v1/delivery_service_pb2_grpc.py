@@ -50,6 +50,16 @@ class DeliveryServiceStub:
                 request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryResponse.FromString,
                 _registered_method=True)
+        self.RedeliverDeliveries = channel.unary_unary(
+                '/tocsin.api.notify.v1.DeliveryService/RedeliverDeliveries',
+                request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ExplainAlert = channel.unary_unary(
+                '/tocsin.api.notify.v1.DeliveryService/ExplainAlert',
+                request_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertResponse.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer:
@@ -72,9 +82,26 @@ class DeliveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RedeliverDelivery(self, request, context):
-        """Sends a DEAD or DELIVERED delivery once more, under the same event id, with a fresh set of
+        """Sends a DEAD, DELIVERED or EXPIRED delivery once more, under the same event id, with a fresh set of
         retries. Fails with NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_NOT_FINAL,
         CHANNEL_DISABLED), INVALID_ARGUMENT, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeliverDeliveries(self, request, context):
+        """Sends all deliveries that a filter finds once more, as RedeliverDelivery does one. Those that
+        would tell of an alert that is resolved since are left, unless they tell its end. Idempotent:
+        what waits already is not found again. Fails with INVALID_ARGUMENT, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainAlert(self, request, context):
+        """Answers "who was told of this alert, and why was I not": every decision, in order of time.
+        Fails with NOT_FOUND (ALERT_NOT_KNOWN, CHANNEL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +124,16 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.RedeliverDelivery,
                     request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryResponse.SerializeToString,
+            ),
+            'RedeliverDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeliverDeliveries,
+                    request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesResponse.SerializeToString,
+            ),
+            'ExplainAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainAlert,
+                    request_deserializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +218,60 @@ class DeliveryService:
             '/tocsin.api.notify.v1.DeliveryService/RedeliverDelivery',
             tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.SerializeToString,
             tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeliverDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.notify.v1.DeliveryService/RedeliverDeliveries',
+            tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesRequest.SerializeToString,
+            tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.RedeliverDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.notify.v1.DeliveryService/ExplainAlert',
+            tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertRequest.SerializeToString,
+            tocsin_dot_api_dot_notify_dot_v1_dot_delivery__service__pb2.ExplainAlertResponse.FromString,
             options,
             channel_credentials,
             insecure,

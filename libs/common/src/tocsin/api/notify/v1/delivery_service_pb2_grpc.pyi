@@ -40,9 +40,18 @@ class DeliveryServiceStub:
     INVALID_ARGUMENT, UNAVAILABLE.
     """
     RedeliverDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RedeliverDeliveryRequest, _delivery_service_pb2.RedeliverDeliveryResponse]
-    """Sends a DEAD or DELIVERED delivery once more, under the same event id, with a fresh set of
+    """Sends a DEAD, DELIVERED or EXPIRED delivery once more, under the same event id, with a fresh set of
     retries. Fails with NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_NOT_FINAL,
     CHANNEL_DISABLED), INVALID_ARGUMENT, UNAVAILABLE.
+    """
+    RedeliverDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RedeliverDeliveriesRequest, _delivery_service_pb2.RedeliverDeliveriesResponse]
+    """Sends all deliveries that a filter finds once more, as RedeliverDelivery does one. Those that
+    would tell of an alert that is resolved since are left, unless they tell its end. Idempotent:
+    what waits already is not found again. Fails with INVALID_ARGUMENT, UNAVAILABLE.
+    """
+    ExplainAlert: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ExplainAlertRequest, _delivery_service_pb2.ExplainAlertResponse]
+    """Answers "who was told of this alert, and why was I not": every decision, in order of time.
+    Fails with NOT_FOUND (ALERT_NOT_KNOWN, CHANNEL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -57,9 +66,18 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     INVALID_ARGUMENT, UNAVAILABLE.
     """
     RedeliverDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedeliverDeliveryRequest, _delivery_service_pb2.RedeliverDeliveryResponse]  # type: ignore[assignment]
-    """Sends a DEAD or DELIVERED delivery once more, under the same event id, with a fresh set of
+    """Sends a DEAD, DELIVERED or EXPIRED delivery once more, under the same event id, with a fresh set of
     retries. Fails with NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_NOT_FINAL,
     CHANNEL_DISABLED), INVALID_ARGUMENT, UNAVAILABLE.
+    """
+    RedeliverDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedeliverDeliveriesRequest, _delivery_service_pb2.RedeliverDeliveriesResponse]  # type: ignore[assignment]
+    """Sends all deliveries that a filter finds once more, as RedeliverDelivery does one. Those that
+    would tell of an alert that is resolved since are left, unless they tell its end. Idempotent:
+    what waits already is not found again. Fails with INVALID_ARGUMENT, UNAVAILABLE.
+    """
+    ExplainAlert: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ExplainAlertRequest, _delivery_service_pb2.ExplainAlertResponse]  # type: ignore[assignment]
+    """Answers "who was told of this alert, and why was I not": every decision, in order of time.
+    Fails with NOT_FOUND (ALERT_NOT_KNOWN, CHANNEL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE.
     """
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,9 +107,30 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_service_pb2.RedeliverDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.RedeliverDeliveryResponse, _abc.Awaitable[_delivery_service_pb2.RedeliverDeliveryResponse]]:
-        """Sends a DEAD or DELIVERED delivery once more, under the same event id, with a fresh set of
+        """Sends a DEAD, DELIVERED or EXPIRED delivery once more, under the same event id, with a fresh set of
         retries. Fails with NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_NOT_FINAL,
         CHANNEL_DISABLED), INVALID_ARGUMENT, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RedeliverDeliveries(
+        self,
+        request: _delivery_service_pb2.RedeliverDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.RedeliverDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.RedeliverDeliveriesResponse]]:
+        """Sends all deliveries that a filter finds once more, as RedeliverDelivery does one. Those that
+        would tell of an alert that is resolved since are left, unless they tell its end. Idempotent:
+        what waits already is not found again. Fails with INVALID_ARGUMENT, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainAlert(
+        self,
+        request: _delivery_service_pb2.ExplainAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.ExplainAlertResponse, _abc.Awaitable[_delivery_service_pb2.ExplainAlertResponse]]:
+        """Answers "who was told of this alert, and why was I not": every decision, in order of time.
+        Fails with NOT_FOUND (ALERT_NOT_KNOWN, CHANNEL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE.
         """
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

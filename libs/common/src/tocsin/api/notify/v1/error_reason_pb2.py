@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/api/notify/v1/error_reason.proto\x12\x14tocsin.api.notify.v1*\xa0\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\"\n\x1e\x45RROR_REASON_CHANNEL_NOT_FOUND\x10\x02\x12#\n\x1f\x45RROR_REASON_CHANNEL_NAME_TAKEN\x10\x03\x12!\n\x1d\x45RROR_REASON_VERSION_MISMATCH\x10\x04\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FOUND\x10\x05\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FINAL\x10\x06\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x07\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x08\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\t\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\n\x12!\n\x1d\x45RROR_REASON_CHANNEL_DISABLED\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/api/notify/v1/error_reason.proto\x12\x14tocsin.api.notify.v1*\xdb\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\"\n\x1e\x45RROR_REASON_CHANNEL_NOT_FOUND\x10\x02\x12#\n\x1f\x45RROR_REASON_CHANNEL_NAME_TAKEN\x10\x03\x12!\n\x1d\x45RROR_REASON_VERSION_MISMATCH\x10\x04\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FOUND\x10\x05\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FINAL\x10\x06\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x07\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x08\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\t\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\n\x12!\n\x1d\x45RROR_REASON_CHANNEL_DISABLED\x10\x0b\x12 \n\x1c\x45RROR_REASON_ROUTE_NOT_FOUND\x10\x0c\x12!\n\x1d\x45RROR_REASON_ROUTE_NAME_TAKEN\x10\r\x12\x1f\n\x1b\x45RROR_REASON_ROUTES_CHANGED\x10\x0e\x12\"\n\x1e\x45RROR_REASON_SILENCE_NOT_FOUND\x10\x0f\x12\"\n\x1e\x45RROR_REASON_SILENCE_TOO_BROAD\x10\x10\x12\x1d\n\x19\x45RROR_REASON_SILENCE_OVER\x10\x11\x12 \n\x1c\x45RROR_REASON_ALERT_NOT_KNOWN\x10\x12\x12\x1f\n\x1b\x45RROR_REASON_CHANNEL_IN_USE\x10\x13\x12)\n%ERROR_REASON_CHANNEL_TYPE_UNAVAILABLE\x10\x14\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.notify.v1.error_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=66
-  _globals['_ERRORREASON']._serialized_end=482
+  _globals['_ERRORREASON']._serialized_end=797
 # @@protoc_insertion_point(module_scope)

@@ -31,11 +31,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CHANNEL_NAME_TAKEN: _ErrorReason.ValueType  # 3
     """ALREADY_EXISTS: another channel has this display_name."""
     ERROR_REASON_VERSION_MISMATCH: _ErrorReason.ValueType  # 4
-    """ABORTED: the channel was changed since the version that the caller read. Read it again."""
+    """ABORTED: the channel or route was changed since the version that the caller read. Read it
+    again.
+    """
     ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 5
     """NOT_FOUND: no delivery has this delivery_id."""
     ERROR_REASON_DELIVERY_NOT_FINAL: _ErrorReason.ValueType  # 6
-    """FAILED_PRECONDITION: only a DEAD or DELIVERED delivery can be redelivered."""
+    """FAILED_PRECONDITION: only a DEAD, DELIVERED or EXPIRED delivery can be redelivered."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 7
     """UNAVAILABLE: the database does not answer; google.rpc.RetryInfo says when to try again."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 8
@@ -46,6 +48,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
     ERROR_REASON_CHANNEL_DISABLED: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION: the channel was deleted, or is disabled."""
+    ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 12
+    """NOT_FOUND: no route has this route_id."""
+    ERROR_REASON_ROUTE_NAME_TAKEN: _ErrorReason.ValueType  # 13
+    """ALREADY_EXISTS: another route has this display_name."""
+    ERROR_REASON_ROUTES_CHANGED: _ErrorReason.ValueType  # 14
+    """ABORTED: routes were added or deleted since the caller read them. List them again."""
+    ERROR_REASON_SILENCE_NOT_FOUND: _ErrorReason.ValueType  # 15
+    """NOT_FOUND: no silence has this silence_id."""
+    ERROR_REASON_SILENCE_TOO_BROAD: _ErrorReason.ValueType  # 16
+    """FAILED_PRECONDITION: it would cover a CRITICAL alert or more hosts than allowed; the message
+    says which. Narrow the matchers, or set force.
+    """
+    ERROR_REASON_SILENCE_OVER: _ErrorReason.ValueType  # 17
+    """FAILED_PRECONDITION: the silence is over already."""
+    ERROR_REASON_ALERT_NOT_KNOWN: _ErrorReason.ValueType  # 18
+    """NOT_FOUND: notify has heard of no alert with this alert_id."""
+    ERROR_REASON_CHANNEL_IN_USE: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION: routes name the channel. Change them first."""
+    ERROR_REASON_CHANNEL_TYPE_UNAVAILABLE: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: this server lacks what the type of channel needs; the message says what
+    to install.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Each value is sent in ErrorInfo.reason without its ERROR_REASON_ prefix, for example
@@ -61,11 +85,13 @@ ERROR_REASON_CHANNEL_NOT_FOUND: ErrorReason.ValueType  # 2
 ERROR_REASON_CHANNEL_NAME_TAKEN: ErrorReason.ValueType  # 3
 """ALREADY_EXISTS: another channel has this display_name."""
 ERROR_REASON_VERSION_MISMATCH: ErrorReason.ValueType  # 4
-"""ABORTED: the channel was changed since the version that the caller read. Read it again."""
+"""ABORTED: the channel or route was changed since the version that the caller read. Read it
+again.
+"""
 ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 5
 """NOT_FOUND: no delivery has this delivery_id."""
 ERROR_REASON_DELIVERY_NOT_FINAL: ErrorReason.ValueType  # 6
-"""FAILED_PRECONDITION: only a DEAD or DELIVERED delivery can be redelivered."""
+"""FAILED_PRECONDITION: only a DEAD, DELIVERED or EXPIRED delivery can be redelivered."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 7
 """UNAVAILABLE: the database does not answer; google.rpc.RetryInfo says when to try again."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 8
@@ -76,4 +102,26 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 10
 """INTERNAL: a bug; metadata `error_id` finds it in the server's log."""
 ERROR_REASON_CHANNEL_DISABLED: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION: the channel was deleted, or is disabled."""
+ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 12
+"""NOT_FOUND: no route has this route_id."""
+ERROR_REASON_ROUTE_NAME_TAKEN: ErrorReason.ValueType  # 13
+"""ALREADY_EXISTS: another route has this display_name."""
+ERROR_REASON_ROUTES_CHANGED: ErrorReason.ValueType  # 14
+"""ABORTED: routes were added or deleted since the caller read them. List them again."""
+ERROR_REASON_SILENCE_NOT_FOUND: ErrorReason.ValueType  # 15
+"""NOT_FOUND: no silence has this silence_id."""
+ERROR_REASON_SILENCE_TOO_BROAD: ErrorReason.ValueType  # 16
+"""FAILED_PRECONDITION: it would cover a CRITICAL alert or more hosts than allowed; the message
+says which. Narrow the matchers, or set force.
+"""
+ERROR_REASON_SILENCE_OVER: ErrorReason.ValueType  # 17
+"""FAILED_PRECONDITION: the silence is over already."""
+ERROR_REASON_ALERT_NOT_KNOWN: ErrorReason.ValueType  # 18
+"""NOT_FOUND: notify has heard of no alert with this alert_id."""
+ERROR_REASON_CHANNEL_IN_USE: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION: routes name the channel. Change them first."""
+ERROR_REASON_CHANNEL_TYPE_UNAVAILABLE: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: this server lacks what the type of channel needs; the message says what
+to install.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

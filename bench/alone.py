@@ -1,0 +1,147 @@
+"""PostgreSQL alone: what the same writes cost when nothing stands before them.
+
+The tables are the least that the contract asks for: the unique index that is the deduplication,
+and the log of events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from bench.percentiles import percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    _Write = Callable[[list[str]], Awaitable[object]]
+
+_WARM_UP_SECONDS = 0.5
+_SAME = 10  # how many statements of touches there are to a connection
+_HOST = "web-0001"
+_KIND = "backup_failed"
+_MESSAGE = "Fatal: unable to open repository at sftp:backup@vault:/srv/restic: connection refused"
+_PAYLOAD = bytes(300)
+
+_TABLES = """
+CREATE TABLE alerts (
+    alert_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    host_id text NOT NULL, kind text NOT NULL, dedup_key text NOT NULL,
+    message text NOT NULL, labels jsonb NOT NULL DEFAULT '{"site": "home"}',
+    occurrences bigint NOT NULL DEFAULT 1,
+    raise_time timestamptz NOT NULL DEFAULT now(),
+    last_seen_time timestamptz NOT NULL DEFAULT now(),
+    resolve_time timestamptz
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX ON alerts (host_id, kind, dedup_key) WHERE resolve_time IS NULL;
+CREATE TABLE events (
+    revision bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    alert_id uuid NOT NULL, payload bytea NOT NULL
+);
+"""
+
+_UPSERT = """
+INSERT INTO alerts (host_id, kind, dedup_key, message)
+{source}
+ON CONFLICT (host_id, kind, dedup_key) WHERE resolve_time IS NULL
+DO UPDATE SET occurrences = alerts.occurrences + 1, last_seen_time = now(),
+              message = excluded.message
+RETURNING alert_id
+"""
+_ONE = "VALUES ($1, $2, $4, $3)"
+_MANY = "SELECT $1, $2, dedup_key, $3 FROM unnest($4::text[]) AS wanted (dedup_key)"
+_WITH_EVENT = """
+WITH raised AS ({upsert})
+INSERT INTO events (alert_id, payload) SELECT alert_id, $5 FROM raised RETURNING revision
+"""
+
+
+class Hammered(NamedTuple):
+    """How many keys a second were written, and how much of a core that cost the client."""
+
+    rate: float
+    cores: float
+
+
+async def make_tables(url: str) -> None:
+    """Make the tables in an empty database."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_TABLES)
+    finally:
+        await connection.close()
+
+
+class _Load(NamedTuple):
+    url: str
+    name: str
+    raises: bool
+    clients: int
+    keys: int
+    seconds: float
+
+
+def hammer(
+    url: str, *, name: str, raises: bool, clients: int, keys: int, seconds: float
+) -> Hammered:
+    """Write `keys` keys a statement over so many connections, each its own, for so long.
+
+    `raises` says whether every key is a new one, with an event, or the same few again. For a
+    process of its own: it runs an event loop. `name` tells its keys from those of others.
+    """
+    return asyncio.run(_hammer(_Load(url, name, raises, clients, keys, seconds)))
+
+
+async def _hammer(load: _Load) -> Hammered:
+    connections = [await asyncpg.connect(load.url) for _ in range(load.clients)]
+    begin = time.perf_counter() + _WARM_UP_SECONDS
+    cpu = time.process_time()
+    writers = [
+        _write(load, await _statement(connection, load), f"{load.name}-{number}", begin)
+        for number, connection in enumerate(connections)
+    ]
+    counts = await asyncio.gather(*writers)
+    cores = (time.process_time() - cpu) / (load.seconds + _WARM_UP_SECONDS)
+    for connection in connections:
+        await connection.close()
+    return Hammered(sum(counts) * load.keys / load.seconds, cores)
+
+
+async def _statement(connection: asyncpg.Connection, load: _Load) -> _Write:
+    statement = _UPSERT.format(source=_ONE if load.keys == 1 else _MANY)
+    if load.raises:
+        statement = _WITH_EVENT.format(upsert=statement)
+    prepared = await connection.prepare(statement)
+    event = (_PAYLOAD,) if load.raises else ()
+    return lambda names: prepared.fetch(
+        _HOST, _KIND, _MESSAGE, names[0] if load.keys == 1 else names, *event
+    )
+
+
+async def _write(load: _Load, write: _Write, name: str, begin: float) -> int:
+    """Write until the time is over, and return how many statements were begun in it."""
+    turns = count = 0
+    while (now := time.perf_counter()) < begin + load.seconds:
+        turn = turns if load.raises else turns % _SAME
+        await write([f"{name}-{turn}-{number:03}" for number in range(load.keys)])
+        turns += 1
+        count += begin <= now
+    return count
+
+
+async def one_in_flight(url: str, seconds: float) -> float:
+    """Return the median time of one prepared upsert after the other, in milliseconds."""
+    connection = await asyncpg.connect(url)
+    try:
+        write = await _statement(connection, _Load(url, "alone", False, 1, 1, seconds))
+        took = []
+        end = time.perf_counter() + seconds
+        while (begin := time.perf_counter()) < end:
+            await write(["alone"])
+            took.append(time.perf_counter() - begin)
+    finally:
+        await connection.close()
+    return percentile(sorted(took), 0.5) * 1000

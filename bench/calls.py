@@ -1,0 +1,154 @@
+"""Calls by the ordinary gRPC client, with messages serialised before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.bodies import BATCH, KIND, RAISE, batch_body, failure
+from bench.load import LoadError
+from bench.percentiles import percentile
+from tocsin.api.alert.v1.alert_service_pb2 import (
+    BatchRaiseOrTouchResponse,
+    ListAlertsRequest,
+    ListAlertsResponse,
+)
+from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
+from tocsin.common.rpc.channel import open_channel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import grpc
+
+    from tocsin.api.alert.v1.event_pb2 import Position
+
+KEYS_PER_BATCH = 100
+_BATCHES_IN_FLIGHT = 4
+_WARM_UP_CALLS = 100
+_CALL_SECONDS = 30
+_WARM_UP_SECONDS = 0.5
+
+
+class Batched(NamedTuple):
+    """How many alerts a second went in, and how much of a core that cost the client."""
+
+    rate: float
+    cores: float
+
+
+@asynccontextmanager
+async def calling(target: str, method: str) -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+    """Give a function that calls a method with bytes and returns bytes."""
+    async with open_channel(target) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+
+        async def send(body: bytes) -> bytes:
+            return await call(body, timeout=_CALL_SECONDS)
+
+        yield send
+
+
+async def one_in_flight(target: str, method: str, body: bytes, seconds: float) -> float:
+    """Return the median time of one call after the other, in milliseconds."""
+    async with calling(target, method) as call:
+        for _ in range(_WARM_UP_CALLS):
+            await call(body)
+        took = []
+        end = time.perf_counter() + seconds
+        while (begin := time.perf_counter()) < end:
+            await call(body)
+            took.append(time.perf_counter() - begin)
+    return percentile(sorted(took), 0.5) * 1000
+
+
+async def answer_bytes(target: str, method: str, body: bytes) -> int:
+    """Return how long the answer is, as it is framed."""
+    async with calling(target, method) as call:
+        return len(await call(body)) + 5
+
+
+async def end_of_log(target: str) -> Position:
+    """Return the position of the last event that is committed."""
+    async with open_channel(target) as channel:
+        asked = ListAlertsRequest(page_size=1, kinds=[KIND])
+        answer: ListAlertsResponse = await AlertServiceStub(channel).ListAlerts(asked, timeout=30)
+        return answer.position
+
+
+def batches(target: str, name: str, *, raises: bool, seconds: float) -> Batched:
+    """Send full batches, four at a time, for so long. For a process of its own.
+
+    `raises` says whether every key is a new one, or the same 1,000 again.
+    """
+    return asyncio.run(_batches(target, name, raises, seconds))
+
+
+async def _batches(target: str, name: str, raises: bool, seconds: float) -> Batched:
+    async with calling(target, BATCH) as call:
+        _require_all_taken(await call(batch_body(name, range(KEYS_PER_BATCH))))
+        begin = time.perf_counter() + _WARM_UP_SECONDS
+        same = [batch_body(f"{name}-{turn}", range(KEYS_PER_BATCH)) for turn in range(10)]
+
+        async def sender(number: int) -> int:
+            turns = count = 0
+            while (now := time.perf_counter()) < begin + seconds:
+                prefix = f"{name}-{number}-{turns}"
+                body = batch_body(prefix, range(KEYS_PER_BATCH)) if raises else same[turns % 10]
+                await call(body)
+                turns += 1
+                count += begin <= now
+            return count
+
+        cpu = time.process_time()
+        counts = await asyncio.gather(*(sender(number) for number in range(_BATCHES_IN_FLIGHT)))
+        cores = (time.process_time() - cpu) / (seconds + _WARM_UP_SECONDS)
+    return Batched(sum(counts) * KEYS_PER_BATCH / seconds, cores)
+
+
+def raise_many(target: str, name: str, total: int) -> None:
+    """Raise so many new alerts as fast as it goes, in batches. For a process of its own."""
+    asyncio.run(_raise_many(target, name, total))
+
+
+async def _raise_many(target: str, name: str, total: int) -> None:
+    firsts = iter(range(0, total, KEYS_PER_BATCH))
+    async with calling(target, BATCH) as call:
+
+        async def sender() -> None:
+            for first in firsts:
+                numbers = range(first, min(first + KEYS_PER_BATCH, total))
+                _require_all_taken(await call(batch_body(name, numbers)))
+
+        await asyncio.gather(*(sender() for _ in range(_BATCHES_IN_FLIGHT)))
+
+
+def raise_steadily(target: str, name: str, *, rate: int, seconds: float) -> None:
+    """Raise new alerts at a steady rate, whatever the answers do. For a process of its own.
+
+    The message of each is the moment at which it was due (`time.monotonic_ns`, which all
+    processes of a machine share): what a late start adds counts too.
+    """
+    asyncio.run(_raise_steadily(target, name, rate, round(rate * seconds)))
+
+
+async def _raise_steadily(target: str, name: str, rate: int, total: int) -> None:
+    async with calling(target, RAISE) as call:
+        await call(failure(name, total, "0").SerializeToString())
+        begin = time.monotonic_ns() + 100_000_000
+        under_way = []
+        for number in range(total):
+            due = begin + number * 1_000_000_000 // rate
+            await asyncio.sleep((due - time.monotonic_ns()) / 1e9)
+            body = failure(name, number, str(due)).SerializeToString()
+            under_way.append(asyncio.ensure_future(call(body)))
+        await asyncio.gather(*under_way)
+
+
+def _require_all_taken(answer: bytes) -> None:
+    results = BatchRaiseOrTouchResponse.FromString(answer).results
+    refused = [each.error.message for each in results if each.HasField("error")]
+    if refused:
+        raise LoadError(f"{len(refused)} of a batch were refused: {refused[0]}")

@@ -1,0 +1,207 @@
+"""What is measured: a PostgreSQL cluster of its own that forgets nothing, and the real services.
+
+Everything is a process of its own, lies in one folder, and is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from bench.load import LoadError
+from tocsin.cli.stack.child import Child
+from tocsin.cli.stack.databases import read_announcement
+from tocsin.cli.stack.health import is_serving
+from tocsin.cli.stack.ports import free_port
+from tocsin.cli.stack.stack import LOOPBACK_NETWORKS
+from tocsin.common.postgres.binaries import BINARIES_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_LOOK_SECONDS = 0.005
+_SERVING_SECONDS = 60.0
+# Without one of these a figure would be that of a database that forgets.
+_DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+
+
+class Server:
+    """A running server of the bench. `start_seconds` is from its start until it served."""
+
+    def __init__(self, child: Child, target: str, start_seconds: float) -> None:
+        self.target = target
+        self.start_seconds = start_seconds
+        self._child = child
+
+    def stop(self) -> None:
+        """Stop it and wait. Idempotent."""
+        self._child.stop()
+
+    @property
+    def resident_mebibytes(self) -> float:
+        """How much memory it holds now (VmRSS, proc(5))."""
+        status = Path(f"/proc/{self._child.pid}/status").read_text()
+        line = next(each for each in status.splitlines() if each.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1024
+
+    @property
+    def cpu_seconds(self) -> float:
+        """How much time of a core it has used so far."""
+        stat = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Ground:
+    """Starts what is measured, and ends all of it at the end of the block.
+
+    `parent` is where its folder is made: it must be on a real disk for the figures to hold.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
+        self._ends = ExitStack()
+        self._numbers = count(1)
+        self._folder = Path()
+        self._postgres = ""
+        self._secret_key = base64.b64encode(secrets.token_bytes(32)).decode()
+
+    def __enter__(self) -> Self:
+        with self._ends:
+            temporary = tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir=self._parent)
+            self._folder = Path(self._ends.enter_context(temporary))
+            self._folder.chmod(0o711)  # PostgreSQL may run under an account of its own
+            self._postgres = self._start_postgres()
+            self._ends = self._ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    async def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"bench_{next(self._numbers)}"
+        connection = await asyncpg.connect(self._postgres)
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        return urlsplit(self._postgres)._replace(path=f"/{name}").geturl()
+
+    async def describe_postgres(self) -> str:
+        """Return the version of the server. Raises LoadError unless what it commits is durable."""
+        connection = await asyncpg.connect(self._postgres)
+        try:
+            settings = [await connection.fetchval(f"SHOW {name}") for name in _DURABLE]
+            version: str = await connection.fetchval("SHOW server_version")
+        finally:
+            await connection.close()
+        if set(settings) != {"on"}:
+            raise LoadError(f"{', '.join(_DURABLE)} must be on, and are {', '.join(settings)}.")
+        return f"{version}, {', '.join(f'{name} on' for name in _DURABLE)}, else as it comes"
+
+    async def alert(self, database_url: str) -> Server:
+        """Start tocsin-alert."""
+        environment = {"TOCSIN_ALERT_DATABASE_URL": database_url}
+        return await self._service("alert", environment)
+
+    async def notify(self, database_url: str, alert_target: str) -> Server:
+        """Start tocsin-notify, which may call this machine."""
+        environment = {
+            "TOCSIN_NOTIFY_DATABASE_URL": database_url,
+            "TOCSIN_NOTIFY_ALERT_TARGET": alert_target,
+            "TOCSIN_NOTIFY_SECRET_KEY": self._secret_key,
+            "TOCSIN_NOTIFY_ALLOWED_NETWORKS": LOOPBACK_NETWORKS,
+        }
+        return await self._service("notify", environment)
+
+    async def echo(self) -> Server:
+        """Start the bare echo."""
+        port = free_port()
+        child = self._start("echo", "bench.echo", [str(port)], {})
+        server = Server(child, f"127.0.0.1:{port}", 0.0)
+        await self._until_it_listens(child, port)
+        return server
+
+    async def _service(self, name: str, environment: Mapping[str, str]) -> Server:
+        target = f"127.0.0.1:{free_port()}"
+        listen = {f"TOCSIN_{name.upper()}_LISTEN": target}
+        begin = time.perf_counter()
+        child = self._start(name, f"tocsin.{name}", ["serve"], {**environment, **listen})
+        while not await asyncio.to_thread(is_serving, target):
+            _require_life(child, begin)
+            await asyncio.sleep(_LOOK_SECONDS)
+        return Server(child, target, time.perf_counter() - begin)
+
+    async def _until_it_listens(self, child: Child, port: int) -> None:
+        begin = time.perf_counter()
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                _require_life(child, begin)
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                writer.close()
+                return
+
+    def _start_postgres(self) -> str:
+        folder = str(self._folder / "postgres")
+        child = self._start("postgres", "tocsin.cli.stack.databases", [folder], {}, subprocess.PIPE)
+        announced = child.output.readline()
+        if not announced:
+            raise LoadError(f"PostgreSQL did not start: {child.last_words()}")
+        return read_announcement(announced).alert
+
+    def _start(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        output: int | None = None,
+    ) -> Child:
+        log = self._folder / f"{name}.log"
+        child = Child(
+            name,
+            module,
+            arguments,
+            environment={**_environment(), **environment},
+            log=log,
+            output=output,
+        )
+        self._ends.callback(child.stop)
+        return child
+
+
+def _require_life(child: Child, begin: float) -> None:
+    waited = time.perf_counter() - begin
+    if child.exit_code() is not None or waited > _SERVING_SECONDS:
+        raise LoadError(f"{child.name} did not serve: {child.last_words()}")
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without settings of services: those that are measured have their defaults."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TOCSIN_") or name == BINARIES_VARIABLE
+    }
+    return {**kept, "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,73 @@
+"""What cannot be beaten here: a bare echo, and PostgreSQL alone."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import alone, calls
+from bench.bodies import ECHO, raise_body
+from bench.load import client_note
+
+if TYPE_CHECKING:
+    from bench.run import Bench
+
+_CLIENT_PROCESSES = 2
+
+
+class _Load(NamedTuple):
+    name: str
+    raises: bool
+    clients: int
+    keys_per_statement: int
+
+
+_LOADS = (
+    _Load("postgres.touch", raises=False, clients=32, keys_per_statement=1),
+    _Load("postgres.raise", raises=True, clients=32, keys_per_statement=1),
+    _Load("postgres.touch_100", raises=False, clients=4, keys_per_statement=100),
+    _Load("postgres.raise_100", raises=True, clients=4, keys_per_statement=100),
+)
+
+
+async def measure_limits(bench: Bench) -> None:
+    """Measure all of them, one after the other."""
+    url = await bench.ground.new_database()
+    await alone.make_tables(url)
+    bench.tell("PostgreSQL alone, one in flight")
+    idle = await alone.one_in_flight(url, bench.seconds / 2)
+    bench.report.add("idle.postgres", idle, "ms")
+    for load in _LOADS:
+        await _hammer(bench, url, load)
+    await _echo(bench)
+
+
+async def _hammer(bench: Bench, url: str, load: _Load) -> None:
+    bench.tell(f"PostgreSQL alone: {load.name}")
+    parts = [
+        bench.clients.run(
+            alone.hammer,
+            url,
+            name=f"{load.name}-{number}",
+            raises=load.raises,
+            clients=load.clients // _CLIENT_PROCESSES,
+            keys=load.keys_per_statement,
+            seconds=bench.seconds,
+        )
+        for number in range(_CLIENT_PROCESSES)
+    ]
+    done = await asyncio.gather(*parts)
+    note = client_note(max(each.cores for each in done))
+    bench.report.add(load.name, sum(each.rate for each in done), "/s", note)
+
+
+async def _echo(bench: Bench) -> None:
+    server = await bench.ground.echo()
+    body = partial(raise_body, "echo")
+    bench.tell("bare echo")
+    idle = await calls.one_in_flight(server.target, ECHO, body(0), bench.seconds / 2)
+    bench.report.add("idle.echo", idle, "ms")
+    bench.add_load("echo", await bench.call_often(server, ECHO, body), f"by {bench.generator}")
+    bench.add_load("echo.each", await bench.call_each(server, ECHO, body), "by raw HTTP/2")
+    server.stop()

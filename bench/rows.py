@@ -1,0 +1,116 @@
+"""The rows of the table: what is shown, beside which limit, and the floor that it must reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.figures import Report, Unit
+
+MEASUREMENT_NOISE = 0.05
+"""What two runs of the same load differ by: "as fast as" means within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line. `figure` names what is shown, `limits` the figures whose sum it is divided by.
+
+    `at_least` or `at_most` is the floor: for the ratio where there are limits, else for the
+    figure itself.
+    """
+
+    what: str
+    figure: str
+    limits: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row with what was measured. `ratio` and `limit` are None for a row without limits.
+
+    `reached` is None for a row without a floor.
+    """
+
+    row: Row
+    value: float
+    unit: Unit
+    note: str
+    limit: float | None
+    ratio: float | None
+    reached: bool | None
+
+
+ROWS = (
+    Row("PostgreSQL alone: touches, a statement each, 32 clients", "postgres.touch"),
+    Row("PostgreSQL alone: raises with event, a transaction each, 32 clients", "postgres.raise"),
+    Row("PostgreSQL alone: touches, 100 keys a statement", "postgres.touch_100"),
+    Row("PostgreSQL alone: raises with event, 100 keys a statement", "postgres.raise_100"),
+    Row("bare grpc.aio echo, 64 in flight", "echo"),
+    Row("… p99", "echo.p99"),
+    Row("… with a body of its own for each call", "echo.each"),
+    Row("RaiseOrTouch (touch), 64 in flight", "touch", ("echo",), at_least=0.65),
+    Row("… p99", "touch.p99", at_most=25),
+    Row("RaiseOrTouch (raise), 64 in flight", "raise", ("echo.each",)),
+    Row("… p99", "raise.p99"),
+    Row(
+        "AutoResolve with nothing open, 64 in flight",
+        "clear",
+        ("touch",),
+        at_least=1 - MEASUREMENT_NOISE,
+    ),
+    Row("… p99", "clear.p99"),
+    Row("BatchRaiseOrTouch: touches", "batch.touch", ("postgres.touch_100",), at_least=0.4),
+    Row("BatchRaiseOrTouch: raises", "batch.raise", ("postgres.raise_100",), at_least=0.4),
+    Row("one in flight: bare echo, p50", "idle.echo"),
+    Row("one in flight: prepared upsert, p50", "idle.postgres"),
+    Row(
+        "one in flight: RaiseOrTouch, p50", "idle.touch", ("idle.echo", "idle.postgres"),
+        at_most=2.5,
+    ),
+    Row("raise to watcher at 500/s, p50", "watcher.p50", at_most=4),
+    Row("… p99", "watcher.p99", at_most=15),
+    Row("10 watchers catching up, events in all", "catch_up", at_least=100_000),
+    Row("10 watchers live, events in all", "live", at_least=200_000),
+    Row("raise to webhook received at 50/s, p50", "webhook.p50", at_most=12),
+    Row("… p99", "webhook.p99", at_most=40),
+    Row("deliveries to one fast webhook, attempts recorded", "deliveries", at_least=2_000),
+    Row("start of tocsin-alert to serving", "start.alert", at_most=1.5),
+    Row("start of tocsin-notify to serving", "start.notify", at_most=1.5),
+    Row("resident memory of tocsin-alert, idle", "memory.alert", at_most=100),
+    Row("… after all loads", "memory.alert.loaded"),
+    Row("resident memory of tocsin-notify, idle", "memory.notify", at_most=100),
+    Row("… after all loads", "memory.notify.loaded"),
+)  # fmt: skip
+
+
+def judge(report: Report, rows: tuple[Row, ...] = ROWS) -> list[Judged]:
+    """Return the rows whose figure was measured. One whose limit was not has no ratio."""
+    return [_judged(report, row) for row in rows if row.figure in report.figures]
+
+
+def _judged(report: Report, row: Row) -> Judged:
+    figure = report.figures[row.figure]
+    limit = _limit(report, row)
+    ratio = figure.value / limit if limit else None
+    compared = ratio if row.limits else figure.value
+    return Judged(
+        row, figure.value, figure.unit, figure.note, limit, ratio, _reached(row, compared)
+    )
+
+
+def _limit(report: Report, row: Row) -> float | None:
+    if not row.limits or any(name not in report.figures for name in row.limits):
+        return None
+    return math.fsum(report.figures[name].value for name in row.limits)
+
+
+def _reached(row: Row, compared: float | None) -> bool | None:
+    if compared is None:
+        return None
+    if row.at_least is not None:
+        return compared >= row.at_least
+    return None if row.at_most is None else compared <= row.at_most
