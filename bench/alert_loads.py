@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from bench import calls, watchers
 from bench.bodies import CLEAR, RAISE, clear_body, raise_body
-from bench.load import client_note
+from bench.load import client_note, notes
 from bench.percentiles import p50_and_p99
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from bench.ground import Server
-    from bench.load import Load
     from bench.run import Bench
 
 _WATCHED_RATE = 500
@@ -73,32 +70,23 @@ async def _watch_steadily(bench: Bench, alert: Server) -> None:
 async def _unary(bench: Bench, alert: Server) -> None:
     bench.tell("touches")
     touching = bench.call_often(alert, RAISE, partial(raise_body, "touched"))
-    bench.add_load("touch", *await _observed(alert, touching), f"by {bench.generator}")
+    bench.add_load("touch", *await bench.observed(alert, touching))
     bench.tell("successes with nothing open")
     clearing = bench.call_often(alert, CLEAR, partial(clear_body, "healthy"))
-    bench.add_load("clear", *await _observed(alert, clearing), f"by {bench.generator}")
+    bench.add_load("clear", *await bench.observed(alert, clearing))
     bench.tell("raises")
     raising = bench.call_each(alert, RAISE, partial(raise_body, "raised"))
-    bench.add_load("raise", *await _observed(alert, raising), "by raw HTTP/2")
-
-
-async def _observed(alert: Server, loading: Awaitable[Load]) -> tuple[Load, str]:
-    """Let a load run, and note what a call cost the service."""
-    before = alert.cpu_seconds
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    load = await loading
-    cores = (alert.cpu_seconds - before) / (loop.time() - begin)
-    return load, f"the service used {cores:.2f} of a core"
+    bench.add_load("raise", *await bench.observed(alert, raising))
 
 
 async def _batches(bench: Bench, alert: Server) -> None:
     for name, raises in (("batch.touch", False), ("batch.raise", True)):
         bench.tell(f"batches of {calls.KEYS_PER_BATCH}: {name}")
-        done = await bench.clients.run(
+        raising = bench.clients.run(
             calls.batches, alert.target, name, raises=raises, seconds=bench.seconds
         )
-        bench.report.add(name, done.rate, "/s", client_note(done.cores))
+        done, cost = await bench.observed(alert, raising, of="key")
+        bench.report.add(name, done.rate, "/s", notes(cost, client_note(done.cores)))
 
 
 async def _catch_up(bench: Bench, alert: Server) -> None:
@@ -133,5 +121,5 @@ async def _live(bench: Bench, alert: Server) -> None:
         done = await watchers.count_all(live, after.revision + total)
         await raising
     rate = done.events / done.seconds
-    notes = (f"raised at {total / done.seconds:,.0f}/s", client_note(done.cores))
-    bench.report.add("live", rate, "/s", "; ".join(each for each in notes if each))
+    raised = f"raised at {total / done.seconds:,.0f}/s"
+    bench.report.add("live", rate, "/s", notes(raised, client_note(done.cores)))

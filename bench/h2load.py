@@ -6,11 +6,11 @@ https://nghttp2.org/documentation/h2load.1.html
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
+import subprocess
 import tempfile
-from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def is_installed() -> bool:
     return shutil.which("h2load") is not None
 
 
-async def load(
+def load(
     target: str,
     method: str,
     bodies: Sequence[bytes],
@@ -41,58 +41,55 @@ async def load(
     seconds: int,
     answer_bytes: int,
 ) -> Load:
-    """Call a method with these bodies, so many at a time in all, for so long.
+    """Call a method with these bodies, so many at a time in all, for so long. Blocks.
 
     `in_flight` is a multiple of the number of bodies. `answer_bytes` is the length of a good
     answer. Raises LoadError.
     """
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-h2load-") as name:
-        run = _Run(f"http://{target}{method}", in_flight // len(bodies), seconds, answer_bytes)
-        running = [
-            run.with_body(_written(body, Path(name) / str(number)))
-            for number, body in enumerate(bodies)
-        ]
-        times = [took for each in await asyncio.gather(*running) for took in each]
-    if not times:
-        raise LoadError(f"h2load had no answer from {target}{method}.")
+        logs = [Path(name) / f"{number}.log" for number in range(len(bodies))]
+        command = _command(f"http://{target}{method}", in_flight // len(bodies), seconds)
+        running = [_start(command, body, log) for body, log in zip(bodies, logs, strict=True)]
+        try:
+            told = [each.communicate()[0].decode(errors="replace") for each in running]
+        finally:
+            for each in running:
+                each.kill()
+                each.wait()
+        logged = [log.read_text() for log in logs if log.exists()]
+    _require_answers(told, logged, answer_bytes)
+    times = [took for log in logged for took in times_in(log, skipped_seconds=_WARM_UP_SECONDS)]
     p50, p99 = p50_and_p99(times)
     return Load(len(times) / seconds, p50, p99, client_cores=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    url: str
-    in_flight: int
-    seconds: int
-    answer_bytes: int
-
-    async def with_body(self, path: Path) -> list[float]:
-        log = path.with_suffix(".log")
-        running = await asyncio.create_subprocess_exec(
-            *("h2load", self.url, "--data", str(path)),
-            *("--header", "content-type: application/grpc", "--header", "te: trailers"),
-            *("--clients", "1", "--max-concurrent-streams", str(self.in_flight)),
-            *("--duration", str(self.seconds + _WARM_UP_SECONDS), "--log-file", str(log)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        told, _ = await running.communicate()
-        if running.returncode != 0:
-            raise LoadError(f"h2load failed: {told.decode(errors='replace')[-500:]}")
-        logged = log.read_text()
-        self._require_answers(told.decode(), logged.count("\n"))
-        return times_in(logged, skipped_seconds=_WARM_UP_SECONDS)
-
-    def _require_answers(self, told: str, count: int) -> None:
-        """Refuse a run with errors: those of gRPC are HTTP 200 too, but have no message."""
-        traffic = _TRAFFIC.search(told)
-        if traffic is None or int(traffic[1]) < count * self.answer_bytes * _COUNTED_ALIKE:
-            raise LoadError(f"Some of the {count} calls failed; h2load said: {told[-500:]}")
+def _command(url: str, in_flight: int, seconds: int) -> list[str]:
+    return [
+        *("h2load", url, "--header", "content-type: application/grpc", "--header", "te: trailers"),
+        *("--clients", "1", "--max-concurrent-streams", str(in_flight)),
+        *("--duration", str(seconds + _WARM_UP_SECONDS)),
+    ]
 
 
-def _written(body: bytes, path: Path) -> Path:
+def _start(command: Sequence[str], body: bytes, log: Path) -> subprocess.Popen[bytes]:
+    path = log.with_suffix(".body")
     path.write_bytes(framed(body))
-    return path
+    return subprocess.Popen(
+        [*command, "--data", str(path), "--log-file", str(log)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _require_answers(told: Sequence[str], logged: Sequence[str], answer_bytes: int) -> None:
+    """Refuse a load with errors: those of gRPC are HTTP 200 too, but have no message."""
+    for said, log in zip_longest(told, logged, fillvalue=""):
+        calls = log.count("\n")
+        traffic = _TRAFFIC.search(said)
+        expected = calls * answer_bytes * _COUNTED_ALIKE
+        if not calls or traffic is None or int(traffic[1]) < expected:
+            raise LoadError(f"Some of {calls} calls failed; h2load said: {said[-500:]}")
 
 
 def times_in(log: str, *, skipped_seconds: int) -> list[float]:

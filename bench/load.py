@@ -40,6 +40,11 @@ def client_note(cores: float) -> str:
     return f"the client used {cores:.2f} of a core" if cores >= _BUSY else ""
 
 
+def notes(*each: str) -> str:
+    """Join what there is to note."""
+    return "; ".join(note for note in each if note)
+
+
 def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us ends us
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PARTS = {"limits": measure_limits, "alert": measure_alert, "notify": measure_notify}
 _CLIENTS = 2
 _QUICK_SECONDS, _QUICK_SCALE = 2, 5
+_LONGEST_SECONDS = 600
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,7 +56,7 @@ def _arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="measure this machine and print the table")
     run.add_argument("--quick", action="store_true", help="short loads, to see that all works")
-    run.add_argument("--seconds", type=int, default=5, help="how long each load lasts (5)")
+    run.add_argument("--seconds", type=_seconds, default=5, help="how long each load lasts (5)")
     run.add_argument(
         "--only", nargs="+", choices=PARTS, default=list(PARTS), help="only these parts"
     )
@@ -77,7 +78,23 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def _require_ground(wanted: argparse.Namespace) -> None:
+    """Refuse at once what would fail only after minutes. Raises LoadError."""
+    if not Path("/proc/self/stat").exists():
+        raise LoadError("This needs Linux: memory and time of processes are read from /proc.")
+    for folder in (wanted.folder, wanted.json and wanted.json.absolute().parent):
+        if folder is not None and not folder.is_dir():
+            raise LoadError(f"{folder} is no folder.")
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= _LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError(f"write a whole number from 1 to {_LONGEST_SECONDS}")
+    return int(text)
+
+
 def _measure(wanted: argparse.Namespace) -> None:
+    _require_ground(wanted)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop in order, as for Ctrl-C
     begin = time.monotonic()
     report = Report(

@@ -47,23 +47,25 @@ async def _load(
     numbers = count()
     loop = asyncio.get_running_loop()
     headers = frames.call_headers(target, method)
-    callers = []
-    for _ in range(_CONNECTIONS):
-        _, caller = await loop.create_connection(
-            lambda: _Caller(headers, make_body, numbers, in_flight // _CONNECTIONS),
-            host,
-            int(port),
-        )
-        callers.append(caller)
-    await _all_well(callers, _WARM_UP_SECONDS)
-    for caller in callers:
-        caller.took.clear()
-    begin, cpu = time.perf_counter(), time.process_time()
-    await _all_well(callers, seconds)
-    lasted, used = time.perf_counter() - begin, time.process_time() - cpu
-    took = [each for caller in callers for each in caller.took]
-    for caller in callers:
-        caller.end()
+    callers: list[_Caller] = []
+    try:
+        for _ in range(_CONNECTIONS):
+            _, caller = await loop.create_connection(
+                lambda: _Caller(headers, make_body, numbers, in_flight // _CONNECTIONS),
+                host,
+                int(port),
+            )
+            callers.append(caller)
+        await _all_well(callers, _WARM_UP_SECONDS)
+        for caller in callers:
+            caller.took.clear()
+        begin, cpu = time.perf_counter(), time.process_time()
+        await _all_well(callers, seconds)
+        lasted, used = time.perf_counter() - begin, time.process_time() - cpu
+        took = [each for caller in callers for each in caller.took]
+    finally:
+        for caller in callers:
+            caller.end()
     if not took:
         raise LoadError(f"No answer came from {target}{method}.")
     p50, p99 = p50_and_p99(took)
@@ -122,7 +124,8 @@ class _Caller(asyncio.Protocol):
 
     def end(self) -> None:
         """Hang up."""
-        self.failure.cancel()
+        if not self.failure.cancel():
+            self.failure.exception()  # looked at, so that nobody complains: one was told already
         if self._transport is not None:
             self._transport.abort()
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from bench import h2load, raw_http2
 from bench.calls import answer_bytes
-from bench.load import Load, client_note
+from bench.load import Load, client_note, notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bench.figures import Report
     from bench.ground import Ground, Server
     from bench.load import Clients
 
+
+class _HasRate(Protocol):
+    @property
+    def rate(self) -> float: ...
+
+
+_R = TypeVar("_R", bound=_HasRate)
+
 Generator = Literal["h2load", "raw"]
 
 IN_FLIGHT = 64
-_H2LOADS = 16
+_H2LOADS = 8
 _KEYS = 1_000
 
 
@@ -50,7 +60,8 @@ class Bench:
         """Call with a few bodies again and again, 64 at a time."""
         size = await answer_bytes(server.target, method, make_body(0))
         if self.generator == "h2load":
-            return await h2load.load(
+            return await asyncio.to_thread(
+                h2load.load,
                 server.target,
                 method,
                 [make_body(number) for number in range(_H2LOADS)],
@@ -73,10 +84,18 @@ class Bench:
             seconds=self.seconds,
         )
 
-    def add_load(self, name: str, load: Load, *notes: str) -> None:
+    async def observed(
+        self, server: Server, loading: Awaitable[_R], *, of: str = "call"
+    ) -> tuple[_R, str]:
+        """Let a load run, and say what it cost the server. `of` is what its rate counts."""
+        before, begin = server.cpu_seconds, time.perf_counter()
+        load = await loading
+        cores = (server.cpu_seconds - before) / (time.perf_counter() - begin)
+        return load, f"{cores:.2f} of a core, {cores / load.rate * 1e6:.0f} µs a {of}"
+
+    def add_load(self, name: str, load: Load, cost: str) -> None:
         """Keep the rate, the median and the 99th percentile of a load."""
-        note = "; ".join(each for each in (*notes, client_note(load.client_cores)) if each)
-        self.report.add(name, load.rate, "/s", note)
+        self.report.add(name, load.rate, "/s", notes(cost, client_note(load.client_cores)))
         self.report.add(f"{name}.p50", load.p50, "ms")
         self.report.add(f"{name}.p99", load.p99, "ms")
 

@@ -161,6 +161,8 @@ class History:
         self.ground.revision = int(str(last[0][0])) if last else 0
         for limited in (False, self.random.random() < 0.4):
             await self._add_channel(limited=limited)
+        if self.random.random() < 0.5:  # else all are told of everything until there are routes
+            await self._edit_routes()
         actions = self._actions()
         for _ in range(steps):
             [action] = self.random.choices(list(actions), weights=list(actions.values()))
@@ -358,6 +360,8 @@ class History:
 
     def _check_first_news(self, channel_id: UUID, claim: Claim) -> None:
         now = self.clock.now()
+        if isinstance(claim.message, Digest) and claim.attempt > 1:
+            return  # it is told as it was begun
         for subject_id, heard in news_in(claim):
             is_first = (channel_id, subject_id) not in self.maybe
             subject = self._subject(subject_id)

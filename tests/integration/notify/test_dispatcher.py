@@ -400,3 +400,37 @@ async def test_a_bug_in_a_sender_is_an_ambiguous_end_and_its_log_has_no_secret(
     assert [AttemptOutcome.AMBIGUOUS] * 4 == [attempt.outcome for attempt in attempts]
     assert "sender_failed" in {log["event"] for log in logs}
     assert "whsec_hidden" not in str(logs)
+
+
+async def test_five_thousand_that_wait_are_sent_a_few_at_a_time_each_alert_in_its_order(
+    ground: Ground,
+) -> None:
+    channel_id = await ground.channel()
+    for first in range(1, 5_001, 500):
+        await ground.raised(*range(first, first + 500))
+    under_way: set[int] = set()
+    most = 0
+
+    async def accept(sent: Sent) -> Receipt:
+        nonlocal most
+        under_way.add(sent.notification.revision)
+        most = max(most, len(under_way))
+        await asyncio.sleep(0)
+        under_way.discard(sent.notification.revision)
+        return OK
+
+    sender = RecordingSender(accept)
+    async with dispatching(ground, sender) as dispatcher:
+        await sender.until(lambda: len(sender.ended) > 1_000, within=120)
+        for number in range(1, 500):
+            await ground.changed(number, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+        dispatcher.wake()
+        await until_finished(ground, within=120)
+
+    assert [*range(1, 5_001), *range(5_001, 5_500)] == sorted(sender.told(channel_id))
+    assert 8 >= most
+    assert [] == sender.overlaps
+    told = defaultdict(list)
+    for sent in sender.begun:
+        told[sent.key].append(sent.notification.revision)
+    assert all(revisions == sorted(revisions) for revisions in told.values())

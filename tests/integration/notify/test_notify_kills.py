@@ -77,17 +77,59 @@ async def test_kills_lose_nothing_and_what_comes_twice_bears_the_same_id(
                 notify.kill()
                 notify.start()
 
-            async def all_ended() -> bool:
-                return [(log.head, 0)] == await ground.rows(STANDING)
+            await _until_all_ended(ground, log)
 
-            await eventually(all_ended, within=120)
+    told = told_by_webhook(receiver.requests)
+    assert [] == broken_promises(_happened(log), told)
+    assert len(told) - len(receiver.webhook_ids) <= KILLS * 8  # what was under way at each kill
 
-    happened = [
+
+async def test_of_two_replicas_one_sends_each_delivery_and_either_may_die(
+    notify_url: str, notify_database: Database, tmp_path: Path
+) -> None:
+    log, ground = ScriptedLog(page=20), Ground(notify_database, SystemClock())
+    async with running_receiver() as receiver, serving(log) as alert_port:
+        replicas = [
+            _a_notify(notify_url, alert_port, tmp_path / f"notify{number}.log")
+            for number in range(2)
+        ]
+        async with running(*replicas):
+            await _create_webhook(replicas[0].target, receiver.url)
+            for number in range(1, 101):
+                log.append(an_alert(number))
+            await _until_all_ended(ground, log)
+            assert 100 == len(receiver.requests)
+            for dies, number in enumerate(range(101, 141, 10)):
+                for each in range(number, number + 10):
+                    log.append(an_alert(each))
+                    log.append(resolved(each - 100))
+                before = len(receiver.requests)
+                await receiver.wait_until(
+                    lambda before=before: len(receiver.requests) > before + 3  # type: ignore[misc]
+                )
+                replicas[dies % 2].kill()
+                await _until_all_ended(ground, log)
+                replicas[dies % 2].start()
+                await replicas[dies % 2].serving()
+
+    told = told_by_webhook(receiver.requests)
+    assert [] == broken_promises(_happened(log), told)
+    assert len(told) - len(receiver.webhook_ids) <= 4 * 8
+
+
+def _happened(log: ScriptedLog) -> list[Happened]:
+    return [
         Happened(event.alert.alert_id, event.position.revision, event.type == RESOLVED)
         for event in log.events
     ]
-    told = told_by_webhook(receiver.requests)
-    assert [] == broken_promises(happened, told)
+
+
+async def _until_all_ended(ground: Ground, log: ScriptedLog) -> None:
+    """Wait until all is told, or stood for by newer news, or there was nothing to take back."""
+
+    async def is_so() -> bool:
+        return [(log.head, 0)] == await ground.rows(STANDING)
+
+    await eventually(is_so, within=120)
     states = await ground.rows("SELECT DISTINCT state, reason FROM deliveries")
-    assert set(states) <= {(3, 0), (7, 30), (4, 31)}  # told, stood for, or nothing to take back
-    assert len(told) - len(receiver.webhook_ids) <= KILLS * 8  # what was under way at each kill
+    assert set(states) <= {(3, 0), (7, 30), (4, 31)}

@@ -101,6 +101,17 @@ def test_the_command_compares_two_files(tmp_path: Path, capsys: pytest.CaptureFi
     assert "+100%" in told
 
 
+@pytest.mark.parametrize("option", ["--folder", "--json"])
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    missing = tmp_path / "missing"
+    path = missing if option == "--folder" else missing / "a.json"
+
+    assert 1 == main(["run", option, str(path)])
+    assert f"bench: {missing} is no folder." in capsys.readouterr().err
+
+
 def test_the_command_says_which_file_it_cannot_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
