@@ -88,8 +88,12 @@ test: $(VENV)/.dev ## Run all tests, and those of the database on a second Postg
 	$(BIN)/pytest -n auto --dist loadfile
 	@if $(BIN)/python -c 'from tocsin.common.postgres.binaries import find_all_binaries as found; raise SystemExit(len(found()) < 2)'; then \
 		echo 'Once more on a second PostgreSQL:'; \
-		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow' --postgres=second; \
+		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow and not long' --postgres=second; \
 	fi
+
+.PHONY: faults
+faults: $(VENV)/.dev ## Run the fault tests at full length (some 10 min), most of which `make test` has a part of
+	$(BIN)/pytest -n auto --dist load -m long
 
 .PHONY: check
 check: lint test ## Run the linters, then the tests

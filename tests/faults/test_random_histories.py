@@ -29,6 +29,7 @@ async def test_the_contract_holds_in_some_histories(
     assert [] == await problems(notify_database, clock, range(FEW))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(PARTS))

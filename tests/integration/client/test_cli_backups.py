@@ -96,7 +96,8 @@ def test_what_is_retired_is_told_and_left_out_of_lists(
     tocsin.done("host", "put", host)
     told = tocsin.done("host", "retire", host)
     undo = "Put it, its source groups and its schedules again to undo."
-    assert f"{host} is watched no more. Nothing stood for it. {undo}\n" == told
+    means = "its backups raise no alerts any more"
+    assert f"{host} is retired: {means}. Nothing stood for it. {undo}\n" == told
     for family, name in (("host", host), ("group", group), ("schedule", schedule)):
         assert name not in tocsin.done(family, "list")
         (row,) = [
@@ -130,6 +131,17 @@ def test_a_schedule_tells_when_it_is_due_and_when_it_is_stale(
     told = tocsin.done("schedule", "put", f"nightly {host}", *words, *zone, "--disabled")
     assert "disabled" in told
     assert "next due" not in told
+
+
+def test_a_schedule_of_a_source_group_that_nobody_put_says_so(
+    tocsin: Command, host: str, group: str
+) -> None:
+    words = ("schedule", "put", f"daily {host}", "--host", host, "--job", "backup", "--every", "1d")
+    unknown = tocsin.done(*words, "--source-group", f"{group}s")
+    known = tocsin.done(*words, "--source-group", group)
+
+    assert f"No source group is called {group}s yet" in unknown
+    assert "No source group" not in known
 
 
 def test_protection_tells_what_is_safe_and_what_stands(

@@ -123,11 +123,26 @@ def test_any_field_is_changed_by_its_name(tocsin: Command, secret: Path) -> None
     tocsin.done("channel", "delete", "pushes", "--yes")
 
 
+def test_what_the_service_refuses_of_a_change_is_told_by_the_option(
+    tocsin: Command, secret: Path
+) -> None:
+    secret.write_text(URL)
+    tocsin.done("channel", "create", "slack", "to empty", "--url-file", str(secret), "--disabled")
+
+    ended = tocsin("channel", "update", "to empty", "--secret", "webhook_url=")
+
+    assert USAGE == ended.code
+    assert "--secret webhook_url: must not be empty" in ended.err
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("--set", "no-such=1"),
         ("--set", "topic"),
+        ("--set", "token=tk_s3cr3t"),
+        ("--set", "token_set=1"),
+        ("--secret", "topic=/dev/null"),
         ("--secret", "token=/no/such/file"),
         ("--rate-limit", "often"),
         ("--rate-limit", "10"),
@@ -140,3 +155,4 @@ def test_a_change_that_cannot_be_read_is_refused(tocsin: Command, words: tuple[s
 
     assert USAGE == ended.code
     assert words[0] in ended.err
+    assert "s3cr3t" not in ended.err

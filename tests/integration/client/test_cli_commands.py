@@ -315,6 +315,8 @@ def test_what_was_given_up_is_counted_before_it_is_sent_again(tocsin: Command, h
     assert "0 are sent" in tocsin.done("delivery", "redeliver", "--since", "2026-01-31T03:15:00Z")
     wrong = tocsin("delivery", "redeliver", "--since", "1h", "--reason", "routed")
     assert (USAGE, True) == (wrong.code, "--reason" in wrong.err)
+    wrong = tocsin("delivery", "redeliver", "--since", "2", "--dry-run")
+    assert (USAGE, True) == (wrong.code, "or 2h" in wrong.err)
     tocsin.done("channel", "delete", host, "--yes")
 
 

@@ -66,7 +66,15 @@ def test_a_route_is_shown_as_it_was_written(tocsin: Command) -> None:
         "proof      30 7 * * mon-fri, Europe/Berlin",
     ):
         assert line in shown
-    assert shown == tocsin.done("route", "show", "nights")
+    assert shown.startswith(tocsin.done("route", "show", "nights"))
+
+
+def test_the_first_route_says_that_the_rest_is_told_to_nobody(tocsin: Command) -> None:
+    first = tocsin.done("route", "create", "nights", "-c", "pager", "-m", "host=db-*")
+    second = tocsin.done("route", "create", "days", "-c", "pager")
+
+    assert "what no route matches is now told to nobody" in first
+    assert "told to nobody" not in second
 
 
 def test_an_update_changes_what_is_given_and_takes_away_what_is_named(tocsin: Command) -> None:
@@ -228,3 +236,19 @@ async def test_a_silence_over_too_much_is_refused_unless_it_is_forced(tocsin: Co
     assert REFUSED == ended.code
     assert "1 CRITICAL alert" in ended.err
     assert "active" in tocsin.done(*written, "--force")
+
+
+async def test_what_is_held_says_until_when_and_where_to_ask_why(tocsin: Command) -> None:
+    silenced = tocsin.json("silence", "create", "-m", "host=held-1", "-r", "x", "--for", "1h")
+    alert = tocsin.json("raise", "held-1", "check_failed")["alert"]["alert_id"]
+
+    def held() -> list[dict[str, str]]:
+        wanted = ("delivery", "list", "--alert", alert, "--state", "held")
+        return list(tocsin.json(*wanted)["deliveries"])
+
+    await eventually(held)
+    end = silenced["silence"]["end_time"][:19].replace("T", " ")
+    assert f"until {end}Z" in tocsin.done("delivery", "list", "--alert", alert)
+    shown = tocsin.done("delivery", "show", held()[0]["delivery_id"])
+    assert f"held until  {end}Z" in shown
+    assert f"why: tocsin why {alert[-8:]}" in shown

@@ -280,6 +280,16 @@ async def test_what_another_alert_explains_is_held_and_counted_by_what_is_told_o
     assert [explained] * 2 == [(reason, by) for reason, _, by in await scene.ground.rows(DECISIONS)]
 
 
+async def test_an_alert_explains_nothing_where_it_is_not_told(scene: Scene) -> None:
+    await scene.routes.create(a_route(await scene.ground.channel(), matchers=[about(1)]))
+    await scene.route(matchers=[about(2)])
+    await scene.event(RAISED)
+
+    await scene.event(RAISED, an_alert(2, suppressed_by=alert_id(1)))
+
+    assert [RAISED] == scene.told
+
+
 async def test_what_outlives_its_root_is_told_by_itself(scene: Scene) -> None:
     await scene.event(RAISED)
     await scene.event(RAISED, an_alert(2, suppressed_by=alert_id(1)))

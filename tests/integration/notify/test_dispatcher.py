@@ -402,6 +402,7 @@ async def test_a_bug_in_a_sender_is_an_ambiguous_end_and_its_log_has_no_secret(
     assert "whsec_hidden" not in str(logs)
 
 
+@pytest.mark.slow
 async def test_five_thousand_that_wait_are_sent_a_few_at_a_time_each_alert_in_its_order(
     ground: Ground,
 ) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from support.alert_stubs import alert_id, an_alert, an_event, resolved
 from support.notify_ground import Ground
+from support.steering import a_route
 from support.storms import FarSide
+from tocsin.api.alert.v1.alert_pb2 import SEVERITY_CRITICAL
 from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_RESOLVED
 from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import DeliveryState
@@ -20,7 +22,9 @@ from tocsin.notify.domain.matcher import Matcher, MatchField, MatchOperator
 from tocsin.notify.domain.notice import FlapNotice, NoticeType
 from tocsin.notify.domain.notification import EventType
 from tocsin.notify.domain.own import KIND_CANARY, OWN_HOST
+from tocsin.notify.domain.route import QuietHours
 from tocsin.notify.domain.silence import Silence
+from tocsin.notify.store.routes import RouteStore
 from tocsin.notify.store.silences import SilenceStore
 from tocsin.notify.sweep.flap_ends import FlapEnds
 
@@ -245,6 +249,26 @@ async def test_a_channel_that_was_not_told_so_hears_of_each_raise(
     await newcomer.answer()
 
     assert (NoticeType.FLAPPING, [RAISED]) == (told(far_side)[-1], told(newcomer))
+
+
+async def test_what_becomes_critical_rings_while_the_notice_itself_waits_for_the_morning(
+    ground: Ground, far_side: FarSide, clock: ManualClock
+) -> None:
+    night = QuietHours("UTC", clock.now().time(), (clock.now() + HOUR / 2).time())
+    quiet = a_route(far_side.channel_id, quiet_hours=night)
+    await RouteStore(ground.database, clock).create(quiet)
+    await flap(ground, far_side)
+    await resolve_one(ground, 6)
+    assert [] == far_side.heard
+
+    await raise_one(ground, 7, severity=SEVERITY_CRITICAL)
+    await far_side.answer()
+    assert [RAISED] == [each.type for each in far_side.heard]
+
+    await raise_one(ground, 8)
+    clock.advance(HOUR / 2)
+    await far_side.answer()
+    assert [RAISED, NoticeType.FLAPPING] == [each.type for each in far_side.heard]
 
 
 async def test_raises_that_are_taken_in_long_after_they_happened_begin_nothing(

@@ -70,7 +70,9 @@ def dispatcher_of(ground: Ground, sender: RecordingSender) -> Dispatcher:
     )
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [150, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.long])]
+)
 async def test_the_healthy_one_is_told_all_while_the_others_fail_and_they_lose_nothing(
     notify_database: Database, count: int
 ) -> None:

@@ -43,7 +43,7 @@ async def _create_webhook(target: str, url: str) -> None:
         )
 
 
-def _a_notify(url: str, alert_port: int, log: Path) -> ServiceProcess:
+def _a_notify(url: str, alert_port: int, log: Path, *, lease: int = 2) -> ServiceProcess:
     port = free_port()
     environment = {
         "TOCSIN_NOTIFY_LISTEN": f"127.0.0.1:{port}",
@@ -51,7 +51,7 @@ def _a_notify(url: str, alert_port: int, log: Path) -> ServiceProcess:
         "TOCSIN_NOTIFY_ALERT_TARGET": f"127.0.0.1:{alert_port}",
         "TOCSIN_NOTIFY_SECRET_KEY": base64.b64encode(b"k" * 32).decode(),
         "TOCSIN_NOTIFY_ALLOWED_NETWORKS": "127.0.0.0/8",
-        "TOCSIN_NOTIFY_LEASE_SECONDS": "2",
+        "TOCSIN_NOTIFY_LEASE_SECONDS": str(lease),
         "TOCSIN_NOTIFY_RETRY_SECONDS": ",".join(["0", *["1"] * 4 * KILLS]),
     }
     return ServiceProcess("tocsin.notify", environment, port, log)
@@ -90,7 +90,7 @@ async def test_of_two_replicas_one_sends_each_delivery_and_either_may_die(
     log, ground = ScriptedLog(page=20), Ground(notify_database, SystemClock())
     async with running_receiver() as receiver, serving(log) as alert_port:
         replicas = [
-            _a_notify(notify_url, alert_port, tmp_path / f"notify{number}.log")
+            _a_notify(notify_url, alert_port, tmp_path / f"notify{number}.log", lease=5)
             for number in range(2)
         ]
         async with running(*replicas):

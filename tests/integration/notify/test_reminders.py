@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from support.notify_ground import OK, Ground
 from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_ACKNOWLEDGED
 from tocsin.notify.domain.delivery import DeliveryState
 from tocsin.notify.domain.notification import EventType
-from tocsin.notify.domain.route import Reminders, Route
+from tocsin.notify.domain.route import QuietHours, Reminders, Route
 from tocsin.notify.store.routes import RouteStore
 from tocsin.notify.sweep.reminders import ReminderSweep, pause_after
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.postgres
 
+NIGHT, MORNING = time(22), time(6)
 RULE = Reminders(timedelta(minutes=10), 2.0, timedelta(minutes=25), 3)
 
 
@@ -142,6 +144,20 @@ async def test_a_reminder_that_nobody_could_send_is_of_no_use_when_the_next_one_
 
     (_, reminder) = await told.ground.of(told.channel_id)
     assert DeliveryState.EXPIRED == reminder.state
+
+
+async def test_after_quiet_hours_the_newest_of_the_reminders_that_waited_is_told(
+    told: Told, clock: ManualClock
+) -> None:
+    clock.set(clock.now().replace(hour=23, minute=0))
+    await told.routes.update(replace(told.route, quiet_hours=QuietHours("UTC", NIGHT, MORNING)))
+    await told.ground.rows("UPDATE tellings SET next_reminder_time = $1", clock.now())
+
+    for _ in range(30):  # more than there are reminders
+        await told.after(5)
+    assert [EventType.RAISED] == await told.after(0)
+
+    assert [EventType.RAISED, EventType.REMINDER] == await told.after(6 * 60)
 
 
 async def test_a_reminder_tells_the_alert_as_it_is_now(told: Told) -> None:

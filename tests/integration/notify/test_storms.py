@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from support.waiting import eventually
 from tocsin.api.alert.v1.alert_pb2 import SEVERITY_CRITICAL
 from tocsin.common.ids import uuid7
 from tocsin.notify.delivery import digests
+from tocsin.notify.delivery.breaker import BreakerRule
+from tocsin.notify.delivery.health import record
+from tocsin.notify.domain.channel import ConsoleConfig, RateLimit, Secrets
 from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 from tocsin.notify.domain.notice import Digest, NoticeType
@@ -23,6 +27,8 @@ from tocsin.notify.domain.notification import EventType, Notification
 from tocsin.notify.store import channel_states
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from support.clock import ManualClock
     from tocsin.common.postgres.engine import Database
 
@@ -94,6 +100,32 @@ async def test_the_worst_of_a_storm_are_told_by_themselves(
     alone = [str(m.alert.alert_id) for m in far_side.heard if isinstance(m, Notification)]
     assert worst == set(alone[:5])
     assert [91] == [digest.total for digest in far_side.digests]
+
+
+async def test_what_a_limit_or_a_pause_holds_goes_out_once_the_channel_is_changed(
+    ground: Ground, clock: ManualClock
+) -> None:
+    tight, none = RateLimit(1, timedelta(days=1)), RateLimit(0, timedelta())
+    channel = await ground.channels.create("a", ConsoleConfig(), Secrets(), rate_limit=tight)
+    far_side = FarSide(
+        limited_queue(ground, spec(carries_digests=False)), channel.channel_id, clock
+    )
+    await ground.raised(1, 2)
+    assert 1 == await far_side.answer()
+    await pause(ground, channel.channel_id, timedelta(hours=1))
+
+    clock.advance(seconds=1)
+    await ground.channels.update(
+        channel.channel_id, lambda present, _: (replace(present, rate_limit=none), None)
+    )
+
+    assert 1 == await far_side.answer()
+
+
+async def pause(ground: Ground, channel_id: UUID, asked: timedelta) -> None:
+    """Let the far side ask to be left alone for so long."""
+    receipt = replace(AGAIN, status_code=429, retry_after=asked)
+    await record(ground.database, channel_id, [receipt], ground.clock.now(), BreakerRule())
 
 
 async def test_what_a_rate_limit_holds_says_so_and_until_when(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from tocsin.api.notify.v1.channel_pb2 import Channel
 from tocsin.cli import options
 from tocsin.cli.channel_view import channel_type
 from tocsin.cli.exits import wrong_usage
@@ -15,9 +17,37 @@ from tocsin.client.values import duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tocsin.api.notify.v1.channel_pb2 import Channel
-
 _RATE_LIMIT = "--rate-limit"
+# Those that no `…_set` beside them marks as secrets.
+_MORE_SECRETS = frozenset({"signing_secret", "urls"})
+# What the service tells of a channel.
+_TOLD = frozenset({"url_count"})
+# The types whose fields have options of their own.
+_WITH_OPTIONS = frozenset({"webhook", "email"})
+
+
+def _names(config: Descriptor, option: str) -> list[str]:
+    """Return the fields that an option sets: the secrets by --secret, all others by --set."""
+    names = list(config.fields_by_name)
+    secrets = {name for name in names if f"{name}_set" in names or name in _MORE_SECRETS}
+    if option == "--secret":
+        return [name for name in names if name in secrets]
+    told = {f"{name}_set" for name in secrets} | _TOLD
+    return [
+        name
+        for name, field in config.fields_by_name.items()
+        if name not in secrets | told and field.message_type is None
+    ]
+
+
+WRITTEN_AS = {
+    f"{kind.name}.{name}": f"{option} {name}"
+    for kind in Channel.DESCRIPTOR.oneofs_by_name["config"].fields
+    if kind.message_type is not None and kind.name not in _WITH_OPTIONS
+    for option in ("--set", "--secret")
+    for name in _names(kind.message_type, option)
+}
+"""How `tocsin channel update` writes the fields of a channel."""
 
 
 def fill(
@@ -49,10 +79,18 @@ def fill(
 
 def _parted(option: str, given: str, config: Any) -> tuple[FieldDescriptor, str]:
     name, equals, text = given.partition("=")
-    fields = config.DESCRIPTOR.fields_by_name
-    if not equals or name not in fields:
-        raise wrong_usage(f"{option}: {given!r} names none of {', '.join(fields)}; write FIELD=…")
-    return fields[name], text
+    names = _names(config.DESCRIPTOR, option)
+    if equals and name in names:
+        return config.DESCRIPTOR.fields_by_name[name], text
+    if option == "--set" and name in _names(config.DESCRIPTOR, "--secret"):
+        raise wrong_usage(f"--set: {name} is a secret; write --secret {name}=FILE")
+    if not names:
+        raise wrong_usage(f"{option}: there is nothing to set on a channel of this type")
+    if not equals and name in names:
+        raise wrong_usage(f"{option}: {given!r} says nothing of it; write {name}=…")
+    near = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise wrong_usage(f"{option}: {name!r} is none of {', '.join(names)}.{hint}")
 
 
 def _put(config: Any, field: FieldDescriptor, texts: list[str], option: str) -> None:

@@ -9,7 +9,7 @@ from tocsin.api.notify.v1.channel_pb2 import Channel, EmailSecurity
 from tocsin.api.notify.v1.delivery_pb2 import AttemptOutcome
 from tocsin.cli import channel_creation, options, references
 from tocsin.cli import channel_creation as creation
-from tocsin.cli.channel_settings import fill
+from tocsin.cli.channel_settings import WRITTEN_AS, fill
 from tocsin.cli.channel_view import CHANNEL_HEADINGS, channel_fields, channel_row, channel_type
 from tocsin.cli.command import command
 from tocsin.cli.delivery_view import outcome_name
@@ -61,7 +61,7 @@ def add_to(app: typer.Typer) -> None:
         ("test", test),
         ("rotate-secret", rotate_secret),
     ):
-        command(group, name)(function)
+        command(group, name, **WRITTEN_AS)(function)
     app.add_typer(group, name="channel")
 
 

@@ -83,7 +83,10 @@ def delivery_fields(delivery: Delivery, now: datetime) -> Iterator[tuple[str, st
     yield "reason", delivery.state_reason
     yield "created", _moment(delivery.create_time, now)
     if delivery.HasField("next_attempt_time"):
-        yield "next attempt", _moment(delivery.next_attempt_time, now)
+        held = delivery.state == DeliveryState.DELIVERY_STATE_HELD
+        due = _moment(delivery.next_attempt_time, now)
+        why = f"; why: tocsin why {short_id(delivery.alert_id)}"
+        yield ("held until", due + why) if held else ("next attempt", due)
     if delivery.HasField("settle_time"):
         yield "settled", _moment(delivery.settle_time, now)
 
@@ -113,6 +116,8 @@ def _took(attempt: Attempt) -> str:
 
 
 def _detail(delivery: Delivery, now: datetime) -> str:
+    if delivery.state == DeliveryState.DELIVERY_STATE_HELD:
+        return f"until {stamp(moment_of(delivery.next_attempt_time))}"
     retried = delivery.HasField("next_attempt_time") and delivery.attempt_count
     parts = (
         f"{delivery.attempt_count} attempts" if delivery.attempt_count > 1 else "",

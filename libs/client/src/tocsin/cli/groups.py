@@ -85,7 +85,7 @@ def show(session: Session, group: Group) -> None:
 def retire(session: Session, group: Group) -> None:
     """Watch a source group and its schedules no more, and resolve what stands for them."""
     answer = session.backups.retire_source_group(group)
-    tell_retired(session, group, answer, "it and its schedules")
+    tell_retired(session, group, answer, all_="it and its schedules")
 
 
 def _tell(session: Session, group: SourceGroup) -> None:

@@ -90,7 +90,13 @@ def show(session: Session, host: options.Host) -> None:
 def retire(session: Session, host: options.Host) -> None:
     """Watch a host no more, with all it has, and resolve what stands for it."""
     answer = session.backups.retire_host(host)
-    tell_retired(session, host, answer, "it, its source groups and its schedules")
+    tell_retired(
+        session,
+        host,
+        answer,
+        from_now="its backups raise no alerts any more",
+        all_="it, its source groups and its schedules",
+    )
 
 
 def _tell(session: Session, host: Host) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from tocsin.api.notify.v1.decision_pb2 import DecisionReason
 from tocsin.api.notify.v1.delivery_pb2 import DeliveryState
-from tocsin.cli import options, references
+from tocsin.cli import references
 from tocsin.cli.command import command
 from tocsin.cli.delivery_view import DELIVERY_HEADINGS, delivery_row
 from tocsin.cli.exits import wrong_usage
@@ -15,7 +15,7 @@ from tocsin.cli.names import checked_names
 from tocsin.cli.output import as_json
 from tocsin.cli.session import Session
 from tocsin.cli.text import one_line
-from tocsin.cli.times import parse_span
+from tocsin.cli.times import parse_moment, parse_span
 
 _Delivery = Annotated[
     str,
@@ -151,7 +151,8 @@ def _moment(given: str, now: datetime) -> datetime:
     try:
         return now - parse_span(given)
     except ValueError:
-        moment = options.read_moment("--since", given)
-    if moment is None:
-        raise wrong_usage("--since: write for example 2h, or 2026-01-31T03:15:00Z")
-    return moment
+        pass
+    try:
+        return parse_moment(given)
+    except ValueError as error:
+        raise wrong_usage(f"--since: {error}, or 2h") from None

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     )
 
 
-def tell_retired(session: Session, name: str, answer: Retired, all_: str = "it") -> None:
-    """Print that a thing is watched no more, and what was resolved with it.
+def tell_retired(
+    session: Session,
+    name: str,
+    answer: Retired,
+    *,
+    from_now: str = "its runs raise no alerts any more",
+    all_: str = "it",
+) -> None:
+    """Print that a thing is retired, and what was resolved with it.
 
-    `all_` names what is to be put again to undo this.
+    `from_now` tells what that means, and `all_` names what is to be put again to undo it.
     """
     if session.output.json_wanted:
         session.output.document(answer)
@@ -26,5 +33,5 @@ def tell_retired(session: Session, name: str, answer: Retired, all_: str = "it")
     count = answer.resolved_count
     resolved = "Nothing stood for it" if not count else f"Resolved {count} of its alerts"
     session.output.line(
-        f"{one_line(name)} is watched no more. {resolved}. Put {all_} again to undo."
+        f"{one_line(name)} is retired: {from_now}. {resolved}. Put {all_} again to undo."
     )

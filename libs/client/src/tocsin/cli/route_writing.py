@@ -59,6 +59,8 @@ def create(
     route = Route(display_name=name, enabled=not disabled)
     put_onto(route, session, given)
     tell_route(session, session.notify.create_route(route, position=position))
+    if not session.output.json_wanted and len(session.notify.list_routes().routes) == 1:
+        session.output.line("It is the first route: what no route matches is now told to nobody.")
 
 
 @takes_route_options

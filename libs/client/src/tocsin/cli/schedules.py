@@ -13,6 +13,8 @@ from tocsin.cli.names import checked_name
 from tocsin.cli.output import as_json
 from tocsin.cli.retiring import tell_retired
 from tocsin.cli.session import Session
+from tocsin.cli.text import one_line
+from tocsin.client.errors import NotFoundError
 
 _PAGE = 1_000
 
@@ -110,6 +112,8 @@ def put(
         enabled=not disabled,
     )
     _tell(session, written)
+    if source_group and not session.output.json_wanted:
+        _tell_of_unknown_group(session, source_group)
 
 
 def list_schedules(
@@ -135,7 +139,17 @@ def show(session: Session, schedule: ScheduleId) -> None:
 
 def retire(session: Session, schedule: ScheduleId) -> None:
     """Expect no more runs of a schedule, and resolve the alert that one is missing."""
-    tell_retired(session, schedule, session.backups.retire_schedule(schedule))
+    answer = session.backups.retire_schedule(schedule)
+    tell_retired(session, schedule, answer, from_now="none of its runs is missed any more")
+
+
+def _tell_of_unknown_group(session: Session, source_group: str) -> None:
+    """Print that a source group is not put: it may be mistyped, and nobody watches its age."""
+    try:
+        session.backups.get_source_group(source_group)
+    except NotFoundError:
+        name = one_line(source_group)
+        session.output.line(f"No source group is called {name} yet: see `tocsin group put`.")
 
 
 def _tell(session: Session, schedule: Schedule) -> None:

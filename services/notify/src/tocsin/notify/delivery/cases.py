@@ -51,7 +51,7 @@ class _Grounds:
     now: datetime
     routes: Mapping[UUID, Route]
     silences: Sequence[Silence]
-    roots: Mapping[UUID, Root]
+    roots: Mapping[UUID, Root | None]
     flapping: Mapping[FlapKey, datetime]
 
     def added_to(self, case: Case) -> Case:
@@ -68,9 +68,9 @@ class _Grounds:
             flapping_until=self.flapping.get(_key(alert)),
         )
 
-    def _root(self, root_id: UUID, case: Case) -> Root:
+    def _root(self, root_id: UUID, case: Case) -> Root | None:
         """Return it; one that nothing is known of counts as over since this was addressed."""
-        return self.roots.get(root_id) or Root(root_id, case.create_time)
+        return self.roots.get(root_id, Root(root_id, case.create_time))
 
 
 async def _read_grounds(
@@ -78,14 +78,13 @@ async def _read_grounds(
 ) -> _Grounds:
     alerts = [alert for case in cases if (alert := _held_alert(case)) is not None]
     root_ids = {alert.suppressed_by for alert in alerts if alert.suppressed_by is not None}
+    channel_id = cases[0].telling.channel_id
     return _Grounds(
         now,
         await _read_routes(connection, cases),
         await silences.read_current(connection, now),
-        await known_alerts.read_roots(connection, root_ids) if root_ids else {},
-        await flaps.flapping_until(
-            connection, cases[0].telling.channel_id, {_key(alert) for alert in alerts}, now
-        ),
+        await known_alerts.read_roots(connection, root_ids, channel_id) if root_ids else {},
+        await flaps.flapping_until(connection, channel_id, {_key(alert) for alert in alerts}, now),
     )
 
 

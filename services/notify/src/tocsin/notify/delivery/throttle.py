@@ -114,7 +114,7 @@ def _ordered(parcels: Iterable[Parcel], *, carries_digests: bool) -> list[Parcel
     split: list[Parcel] = []
     for parcel in parcels:
         alone = [case for case in parcel if not carries_digests or _goes_alone(case)]
-        together = tuple(case for case in parcel if case not in alone)
+        together = tuple(case for case in parcel if carries_digests and not _goes_alone(case))
         split += [(case,) for case in alone]
         split += [together] if together else []
     return sorted(split, key=lambda each: min(map(_rank, each)))

@@ -18,13 +18,13 @@ from tocsin.common.errors import (
 from tocsin.common.ids import uuid7
 from tocsin.common.postgres.failures import sqlstate_of
 from tocsin.notify.domain.channel import Channel, ChannelConfig, RateLimit, Secrets, type_of
+from tocsin.notify.store.channel_changes import dead_all_of_channel, release_all_of_channel
 from tocsin.notify.store.channel_rows import (
     channel_of,
     columns_of,
     config_document,
     rate_limit_document,
 )
-from tocsin.notify.store.deliveries import dead_all_of_channel
 from tocsin.notify.store.routes import naming
 from tocsin.notify.store.tables import channels
 
@@ -152,13 +152,14 @@ class ChannelStore:
             )
             if wanted == present and secrets is None:
                 return present
-            columns = columns_of(
-                replace(wanted, version=present.version + 1, update_time=self._clock.now())
-            )
+            now = self._clock.now()
+            columns = columns_of(replace(wanted, version=present.version + 1, update_time=now))
             if secrets is not None:
                 columns["sealed_secrets"] = self._sealing.seal(channel_id, secrets)
             with _name_may_be_taken(wanted.display_name):
-                return await _write(connection, channel_id, columns)
+                channel = await _write(connection, channel_id, columns)
+            await release_all_of_channel(connection, channel_id, now=now)
+            return channel
 
     async def disable(self, channel_id: UUID, reason: str, *, version: int) -> bool:
         """Disable a channel because its far side asked for it, and return whether it was done.

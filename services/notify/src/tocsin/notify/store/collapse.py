@@ -88,13 +88,14 @@ def collapse(
 
     A retry that the old one waited for is waited for by the new one too. What held the old one is
     asked anew, so that quiet hours do not hold what became critical. A reminder of what is about
-    to be told anyway is left out.
+    to be told anyway is left out, but it takes the place of an older reminder, which is of no use
+    by now.
     """
     plan, latest = Plan(tellings=dict(tellings)), dict(waiting)
     places: dict[UUID, int] = {}
     for row in rows:
         present = latest.get(row.pair)
-        if row.type is EventType.REMINDER and present is not None:
+        if row.type is EventType.REMINDER and _is_news(present):
             continue
         plan.tellings[row.pair] = telling_after(plan.tellings[row.pair], row)
         placed = _placed(row, present, now)
@@ -118,11 +119,15 @@ def telling_after(telling: Telling, row: NewDelivery) -> Telling:
 def _placed(row: NewDelivery, present: Waiting | None, now: datetime) -> Placed:
     if present is None:
         return Placed(row, 0, now)
-    # A reminder is no event of the alert.
-    count = present.collapsed_count + (present.type is not EventType.REMINDER)
+    count = present.collapsed_count + _is_news(present)
     if present.state is DeliveryState.HELD:
         return Placed(row, count, now)
     return Placed(row, count, max(now, present.next_attempt_time))
+
+
+def _is_news(present: Waiting | None) -> bool:
+    """Whether something waits that happened to the alert: a reminder is no event of it."""
+    return present is not None and present.type is not EventType.REMINDER
 
 
 def _supersede(plan: Plan, places: dict[UUID, int], old: Waiting, new: NewDelivery) -> None:

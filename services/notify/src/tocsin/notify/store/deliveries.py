@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from tocsin.common.errors import NotFoundError
 from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
 from tocsin.notify.domain.notice import message_type
 from tocsin.notify.store import redelivery
-from tocsin.notify.store.steering import channel_states
 from tocsin.notify.store.tables import attempts, channels, deliveries, inbox_events
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.store.redelivery import RedeliveryFilter
-
-CHANNEL_DELETED = "the channel was deleted"
 
 EXAMPLES = 20
 """How many of what is sent again are shown."""
@@ -135,56 +131,6 @@ def redelivered(delivery: Delivery, now: datetime) -> Delivery:
         next_attempt_time=now,
         settle_time=None,
     )
-
-
-async def dead_all_of_channel(
-    connection: AsyncConnection, channel_id: UUID, *, now: datetime, reason: str = CHANNEL_DELETED
-) -> int:
-    """End as DEAD what a channel has not delivered, and return how many that were.
-
-    Call it in the transaction that marks the channel as deleted, after that statement: the lock
-    on the channel's row keeps the follower from addressing more to it. What is being sent at this
-    moment loses its lease, so that its late settle is refused, and counts as maybe told.
-    """
-    unfinished = deliveries.c.state.in_([literal_column(state) for state in ("1", "2", "6")])
-    await _wait_for_claims(connection, channel_id)
-    await connection.execute(  # in the order in which settling locks them, too
-        select(deliveries.c.delivery_id)
-        .where(deliveries.c.channel_id == channel_id, unfinished)
-        .order_by(deliveries.c.delivery_id)
-        .with_for_update()
-    )
-    ended = await connection.execute(
-        update(deliveries)
-        .where(deliveries.c.channel_id == channel_id, unfinished)
-        .values(
-            state=DeliveryState.DEAD,
-            state_reason=reason,
-            reason=DecisionReason.CHANNEL_DELETED,
-            held_by=None,
-            maybe_told=deliveries.c.maybe_told | deliveries.c.lease_token.is_not(None),
-            next_attempt_time=None,
-            lease_token=None,
-            lease_expire_time=None,
-            settle_time=now,
-        )
-        .returning(deliveries.c.delivery_id)
-    )
-    delivery_ids = list(ended.scalars())
-    await connection.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == func.any(delivery_ids), attempts.c.finish_time.is_(None))
-        .values(finish_time=now, outcome=AttemptOutcome.AMBIGUOUS, detail=reason)
-    )
-    return len(delivery_ids)
-
-
-async def _wait_for_claims(connection: AsyncConnection, channel_id: UUID) -> None:
-    """Let claims end that make a digest at this moment: whoever claims next finds nothing."""
-    ensure = insert(channel_states).values(channel_id=channel_id).on_conflict_do_nothing()
-    await connection.execute(ensure)
-    state = select(channel_states.c.channel_id).where(channel_states.c.channel_id == channel_id)
-    await connection.execute(state.with_for_update())
 
 
 def _conditions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:

@@ -27,13 +27,19 @@ if TYPE_CHECKING:
 FlapKey = tuple[str, str, str]
 """host_id, kind and dedup_key."""
 
-# Only where the beginning was addressed to the channel: else it would hear of nothing.
+# Only where the beginning was told or is about to be: else the channel would hear of nothing. One
+# that waits for the end of quiet hours (6 HELD, 11 QUIET_HOURS) holds back nothing that rings then.
 _UNTIL = """
 SELECT f.host_id, f.kind, f.dedup_key, f.until_time
   FROM unnest($1::text[], $2::text[], $3::text[]) AS given (host_id, kind, dedup_key)
   JOIN flaps f ON f.host_id = given.host_id AND f.kind = given.kind
    AND f.dedup_key = given.dedup_key AND f.until_time > $4
   JOIN tellings t ON t.channel_id = $5 AND t.alert_id = f.subject_id
+ WHERE t.maybe_told
+    OR EXISTS (SELECT FROM deliveries d
+                WHERE d.channel_id = t.channel_id AND d.alert_id = t.alert_id
+                  AND d.state IN (1, 2, 6)
+                  AND (d.reason <> 11 OR d.next_attempt_time <= $4))
 """
 
 _LOCK = """

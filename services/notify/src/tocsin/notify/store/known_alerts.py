@@ -56,8 +56,10 @@ _FORGET = "DELETE FROM known_alerts WHERE alert_id = ANY($1::uuid[])"
 
 # 6 is RESOLVED. The end of what was addressed to nobody is not found: it has no delivery.
 _ROOTS = """
-SELECT given.alert_id, known.alert_id IS NOT NULL AS is_open, over.time AS over_time
+SELECT given.alert_id, known.alert_id IS NOT NULL AS is_open, over.time AS over_time,
+       t.alert_id IS NOT NULL AS is_told
   FROM unnest($1::uuid[]) AS given (alert_id)
+  LEFT JOIN tellings t ON t.channel_id = $2 AND t.alert_id = given.alert_id
   LEFT JOIN known_alerts known ON known.alert_id = given.alert_id
   LEFT JOIN LATERAL (
       SELECT max(i.receive_time) AS time
@@ -84,12 +86,15 @@ async def read_views(connection: asyncpg.Connection) -> list[AlertView]:
 
 
 async def read_roots(
-    connection: asyncpg.Connection, alert_ids: Collection[UUID]
-) -> dict[UUID, Root]:
-    """Return how these alerts stand; one of which nothing is known is left out."""
+    connection: asyncpg.Connection, alert_ids: Collection[UUID], channel_id: UUID
+) -> dict[UUID, Root | None]:
+    """Return how these alerts stand; one of which nothing is known is left out.
+
+    None for one that was never addressed to the channel: there it explains nothing to anybody.
+    """
     return {
-        row["alert_id"]: Root(row["alert_id"], row["over_time"])
-        for row in await connection.fetch(_ROOTS, list(alert_ids))
+        row["alert_id"]: Root(row["alert_id"], row["over_time"]) if row["is_told"] else None
+        for row in await connection.fetch(_ROOTS, list(alert_ids), channel_id)
         if row["is_open"] or row["over_time"] is not None
     }
 

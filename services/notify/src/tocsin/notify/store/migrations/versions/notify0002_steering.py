@@ -117,7 +117,10 @@ def _change_delivery_indexes() -> None:
 
 def _restore_delivery_indexes() -> None:
     """What is held waits its turn again, and what is superseded or expired counts as suppressed."""
-    op.execute("UPDATE deliveries SET state = 1 WHERE state = 6")
+    op.execute(
+        "UPDATE deliveries SET state = 1, next_attempt_time = coalesce(next_attempt_time, now())"
+        " WHERE state = 6"
+    )
     op.execute("UPDATE deliveries SET state = 4 WHERE state IN (7, 8)")
     table = "deliveries"
     for name in (
