@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 settings.register_profile("tocsin", deadline=None)
 settings.load_profile("tocsin")
 
+
+# Whoever is started in the background of a script ignores SIGINT, and so would every program that
+# the tests start and then interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # gRPC's handlers around fork(2) crash the children of a process in which its threads are at work,
 # and the tests start servers from such a process. Read when gRPC is first used.

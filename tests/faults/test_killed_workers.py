@@ -85,7 +85,7 @@ async def test_every_delivery_is_made_and_what_comes_twice_was_under_way_at_a_ki
     told = told_by_webhook(receiver.requests)
     twice = len(told) - len(receiver.webhook_ids)
     [(broken_off,)] = await ground.rows(BROKEN_OFF)
-    assert kills > lives * 0.9
+    assert kills > lives // 2  # one that finds a single delivery ends by itself
     assert [] == broken_promises(happened, told)
     assert 0 < twice <= int(str(broken_off)) <= kills * AT_ONCE
     states = await ground.rows("SELECT DISTINCT state FROM deliveries")
