@@ -83,12 +83,15 @@ lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 
+# Where the tests of the database itself are; those of the client run on one version.
+SQL_TESTS := tests/integration/alert tests/integration/common tests/integration/notify tests/contract tests/faults
+
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests, and those of the database on a second PostgreSQL if there is one
 	$(BIN)/pytest -n auto --dist loadfile
 	@if $(BIN)/python -c 'from tocsin.common.postgres.binaries import find_all_binaries as found; raise SystemExit(len(found()) < 2)'; then \
 		echo 'Once more on a second PostgreSQL:'; \
-		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow and not long' --postgres=second; \
+		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow and not long' --postgres=second $(SQL_TESTS); \
 	fi
 
 .PHONY: faults
