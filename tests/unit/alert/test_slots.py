@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from support.clock import START
 from tocsin.alert.domain.schedule import Cron, Interval, OnCalendar
-from tocsin.alert.engine import wall_clock
 from tocsin.alert.engine.slots import (
     RecurrenceError,
     check_recurrence,
     slot_after,
     slots_between,
 )
+from tocsin.common.wall_clock import find_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,11 +43,11 @@ def refusal(recurrence: Recurrence) -> str:
 def no_zones_on_the_machine() -> Iterator[None]:
     zoneinfo.reset_tzpath(to=[])
     zoneinfo.ZoneInfo.clear_cache()
-    wall_clock.zone_of.cache_clear()
+    find_zone.cache_clear()
     yield
     zoneinfo.reset_tzpath()
     zoneinfo.ZoneInfo.clear_cache()
-    wall_clock.zone_of.cache_clear()
+    find_zone.cache_clear()
 
 
 def test_a_slot_is_in_utc_and_strictly_after_the_time() -> None:

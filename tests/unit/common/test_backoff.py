@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.common.backoff import Backoff, Steps
+from tocsin.common.backoff import Backoff
 
 BACKOFF = Backoff(first=timedelta(seconds=1), ceiling=timedelta(seconds=10), jitter=0.2)
 NO_SPREAD = 0.5
@@ -28,11 +28,3 @@ def test_jitter_spreads_by_its_share_to_both_sides() -> None:
 @given(failures, chances)
 def test_no_delay_leaves_its_bounds(count: int, chance: float) -> None:
     assert timedelta(seconds=0.8) <= BACKOFF.delay(count, chance) <= timedelta(seconds=12)
-
-
-def test_a_written_schedule_gives_each_delay_and_then_gives_up() -> None:
-    steps = Steps((timedelta(0), timedelta(seconds=5)), jitter=0.2)
-
-    assert timedelta(0) == steps.delay(1, 1.0)
-    assert timedelta(seconds=6) == steps.delay(2, 1.0)
-    assert steps.delay(3, 1.0) is None

@@ -25,17 +25,3 @@ class Backoff:
         growth = self.factor ** min(max(failures, 1) - 1, 64)
         seconds = min(self.first.total_seconds() * growth, self.ceiling.total_seconds())
         return with_jitter(timedelta(seconds=seconds), self.jitter, chance)
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Delays that are written out, one for each failure, and then no more."""
-
-    delays: tuple[timedelta, ...]
-    jitter: float = 0.2
-
-    def delay(self, failures: int, chance: float) -> timedelta | None:
-        """Return the delay after that many failures in a row, counted from 1; None: give up."""
-        if failures > len(self.delays):
-            return None
-        return with_jitter(self.delays[max(failures, 1) - 1], self.jitter, chance)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tocsin.common.backoff import with_jitter
 from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 
@@ -43,7 +44,7 @@ class RetrySchedule:
         """
         if failures >= len(self.delays):
             return None
-        return self.delays[failures] * (1 + self.jitter * (2 * roll - 1))
+        return with_jitter(self.delays[failures], self.jitter, roll)
 
 
 DEFAULT_SCHEDULE: Final = RetrySchedule(
