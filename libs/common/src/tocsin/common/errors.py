@@ -60,6 +60,14 @@ class InvalidArgumentError(TocsinError):
         )
 
 
+class UnauthenticatedError(TocsinError):
+    """The caller proves no identity, or one that is not known."""
+
+
+class PermissionDeniedError(TocsinError):
+    """The caller is known, and may not do this."""
+
+
 class NotFoundError(TocsinError):
     """What the request names does not exist."""
 

@@ -17,16 +17,18 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from tocsin.common.errors import FieldViolation, InvalidArgumentError, TocsinError
+from tocsin.common.rpc.caller import Anyone, CallContext
 from tocsin.common.rpc.status import internal, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tocsin.common.ids import NewId
+    from tocsin.common.rpc.caller import Admission
     from tocsin.common.rpc.draining import Draining
 
     Context = grpc.aio.ServicerContext[Any, Any]
-    Behaviour = Callable[[Any, Context], Awaitable[Any]]
+    Behaviour = Callable[[Any, Any], Awaitable[Any]]
     RpcHandler = grpc.RpcMethodHandler[Any, Any]
 
 _log = structlog.get_logger(__name__)
@@ -51,8 +53,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     error id, the log gets the traceback under that id. Cancellation passes through.
     """
 
-    def __init__(self, draining: Draining, *, new_id: NewId = uuid4) -> None:
+    def __init__(
+        self,
+        draining: Draining,
+        *,
+        admission: Admission | None = None,
+        new_id: NewId = uuid4,
+    ) -> None:
+        """`admission` says who may call what; without it anybody may call everything."""
         self._draining = draining
+        self._admission = admission or Anyone()
         self._new_id = new_id
         self._guarded: dict[str, RpcHandler] = {}
 
@@ -92,14 +102,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _telling_errors(self, method: str, behave: Behaviour) -> Behaviour:
         answers_to_the_last = method.startswith("/grpc.health.")
+        admit = self._admission.check_of(method)
 
         async def call(request: Any, context: Context) -> Any:
             try:
                 if not answers_to_the_last:
                     self._draining.refuse_if_begun()
+                admitted = CallContext(context, admit(context))
                 if type(request) is _Undecodable:
                     request.refuse()
-                return await behave(request, context)
+                return await behave(request, admitted)
             except TocsinError as error:
                 await _end(context, error)
             except grpc.aio.InternalError:  # a write to a peer that is gone

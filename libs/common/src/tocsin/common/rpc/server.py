@@ -18,6 +18,8 @@ from tocsin.common.rpc.reflection import add_reflection
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from tocsin.common.rpc.caller import Admission
+
 MAX_MESSAGE_BYTES = 4 << 20
 DRAIN_GRACE = timedelta(seconds=5)
 
@@ -44,12 +46,13 @@ class RpcServer:
         *,
         needs: Mapping[str, Collection[str]],
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        admission: Admission | None = None,
     ) -> None:
         self._listen = listen
         self._draining = Draining()
         self.readiness = Readiness(needs)
         self.server: grpc.aio.Server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(self._draining)],
+            interceptors=[ErrorInterceptor(self._draining, admission=admission)],
             options=_options(max_message_bytes),
         )
         self.readiness.add_to(self.server)
