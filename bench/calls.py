@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.bodies import BATCH, KIND, RAISE, batch_body, failure
 from bench.load import LoadError
 from bench.percentiles import percentile
+from tocsin.api.alert.v1.alert_pb2 import SEVERITY_CRITICAL, SEVERITY_UNSPECIFIED
 from tocsin.api.alert.v1.alert_service_pb2 import (
     BatchRaiseOrTouchResponse,
     ListAlertsRequest,
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from tocsin.api.alert.v1.alert_pb2 import Severity
     from tocsin.api.alert.v1.event_pb2 import Position
+
+    Call = Callable[[bytes], Awaitable[bytes]]
 
 KEYS_PER_BATCH = 100
 _BATCHES_IN_FLIGHT = 4
@@ -40,7 +44,7 @@ class Batched(NamedTuple):
 
 
 @asynccontextmanager
-async def calling(target: str, method: str) -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+async def calling(target: str, method: str) -> AsyncIterator[Call]:
     """Give a function that calls a method with bytes and returns bytes."""
     async with open_channel(target) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
@@ -110,17 +114,22 @@ async def _batches(target: str, name: str, raises: bool, seconds: float) -> Batc
 
 def raise_many(target: str, name: str, total: int) -> None:
     """Raise so many new alerts as fast as it goes, in batches. For a process of its own."""
-    asyncio.run(_raise_many(target, name, total))
+    asyncio.run(_raise_all(target, name, range(total), SEVERITY_UNSPECIFIED))
 
 
-async def _raise_many(target: str, name: str, total: int) -> None:
-    firsts = iter(range(0, total, KEYS_PER_BATCH))
+def make_critical(target: str, name: str, numbers: range) -> None:
+    """Report alerts of `raise_many` as critical, in batches. For a process of its own."""
+    asyncio.run(_raise_all(target, name, numbers, SEVERITY_CRITICAL))
+
+
+async def _raise_all(target: str, name: str, numbers: range, severity: Severity.ValueType) -> None:
+    firsts = iter(range(0, len(numbers), KEYS_PER_BATCH))
     async with calling(target, BATCH) as call:
 
         async def sender() -> None:
             for first in firsts:
-                numbers = range(first, min(first + KEYS_PER_BATCH, total))
-                _require_all_taken(await call(batch_body(name, numbers)))
+                some = numbers[first : first + KEYS_PER_BATCH]
+                _require_all_taken(await call(batch_body(name, some, severity)))
 
         await asyncio.gather(*(sender() for _ in range(_BATCHES_IN_FLIGHT)))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-Unit = Literal["/s", "ms", "s", "MiB"]
+Unit = Literal["/s", "ms", "s", "MiB", "%"]
 """Of a rate more is better, of all others less."""
 
 

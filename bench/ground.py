@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from bench import processes
 from bench.load import LoadError
 from tocsin.cli.stack.child import Child
 from tocsin.cli.stack.databases import read_announcement
@@ -30,6 +31,8 @@ from tocsin.common.postgres.binaries import BINARIES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bench.echo import EchoLoop
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,16 +56,18 @@ class Server:
 
     @property
     def resident_mebibytes(self) -> float:
-        """How much memory it holds now (VmRSS, proc(5))."""
-        status = Path(f"/proc/{self._child.pid}/status").read_text()
-        line = next(each for each in status.splitlines() if each.startswith("VmRSS:"))
-        return int(line.split()[1]) / 1024
+        """How much memory it holds now, with the processes that it has started."""
+        return processes.memory_mebibytes(self._child.pid)
+
+    @property
+    def peak_mebibytes(self) -> float:
+        """How much memory it has held at most since its start."""
+        return processes.memory_mebibytes(self._child.pid, "VmHWM")
 
     @property
     def cpu_seconds(self) -> float:
-        """How much time of a core it has used so far."""
-        stat = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        """How much time of a core it has used so far, with the processes that it has started."""
+        return processes.cpu_seconds(self._child.pid)
 
 
 class Ground:
@@ -75,6 +80,8 @@ class Ground:
         self._parent = parent
         self._ends = ExitStack()
         self._numbers = count(1)
+        self._databases: list[str] = []
+        self._servers: list[Server] = []
         self._folder = Path()
         self._postgres = ""
         self._secret_key = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -98,12 +105,16 @@ class Ground:
     async def new_database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"bench_{next(self._numbers)}"
-        connection = await asyncpg.connect(self._postgres)
-        try:
-            await connection.execute(f"CREATE DATABASE {name}")
-        finally:
-            await connection.close()
+        await self._execute(f"CREATE DATABASE {name}")
+        self._databases.append(name)
         return urlsplit(self._postgres)._replace(path=f"/{name}").geturl()
+
+    async def clear(self) -> None:
+        """Stop the services and drop the databases: what comes next has the machine for itself."""
+        while self._servers:
+            self._servers.pop().stop()
+        while self._databases:
+            await self._execute(f"DROP DATABASE {self._databases.pop()} WITH (FORCE)")
 
     async def describe_postgres(self) -> str:
         """Return the version of the server. Raises LoadError unless what it commits is durable."""
@@ -117,9 +128,11 @@ class Ground:
             raise LoadError(f"{', '.join(_DURABLE)} must be on, and are {', '.join(settings)}.")
         return f"{version}, {', '.join(f'{name} on' for name in _DURABLE)}, else as it comes"
 
-    async def alert(self, database_url: str) -> Server:
-        """Start tocsin-alert."""
+    async def alert(self, database_url: str, *, workers: int = 1) -> Server:
+        """Start tocsin-alert, of so many processes."""
         environment = {"TOCSIN_ALERT_DATABASE_URL": database_url}
+        if workers > 1:
+            environment["TOCSIN_ALERT_WORKERS"] = str(workers)
         return await self._service("alert", environment)
 
     async def notify(self, database_url: str, alert_target: str) -> Server:
@@ -132,23 +145,37 @@ class Ground:
         }
         return await self._service("notify", environment)
 
-    async def echo(self) -> Server:
-        """Start the bare echo."""
-        port = free_port()
-        child = self._start("echo", "bench.echo", [str(port)], {})
+    async def echo(self, *, loop: EchoLoop = "asyncio", port: int = 0) -> Server:
+        """Start a bare echo. Several may be given the same port: they share it."""
+        port = port or free_port()
+        child = self._start("echo", "bench.echo", [str(port), loop], {})
         server = Server(child, f"127.0.0.1:{port}", 0.0)
         await self._until_it_listens(child, port)
-        return server
+        return self._kept(server)
 
     async def _service(self, name: str, environment: Mapping[str, str]) -> Server:
         target = f"127.0.0.1:{free_port()}"
         listen = {f"TOCSIN_{name.upper()}_LISTEN": target}
+        nobody_asked = {f"TOCSIN_{name.upper()}_INSECURE_DEV": "true"}
         begin = time.perf_counter()
-        child = self._start(name, f"tocsin.{name}", ["serve"], {**environment, **listen})
+        child = self._start(
+            name, f"tocsin.{name}", ["serve"], {**environment, **listen, **nobody_asked}
+        )
         while not await asyncio.to_thread(is_serving, target):
             _require_life(child, begin)
             await asyncio.sleep(_LOOK_SECONDS)
-        return Server(child, target, time.perf_counter() - begin)
+        return self._kept(Server(child, target, time.perf_counter() - begin))
+
+    def _kept(self, server: Server) -> Server:
+        self._servers.append(server)
+        return server
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._postgres)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
 
     async def _until_it_listens(self, child: Child, port: int) -> None:
         begin = time.perf_counter()

@@ -72,3 +72,9 @@ async def _echo(bench: Bench) -> None:
     bench.add_load("echo", *await bench.observed(server, often))
     bench.add_load("echo.each", *await bench.observed(server, each))
     server.stop()
+    bench.tell("bare echo under uvloop")
+    server = await bench.ground.echo(loop="uvloop")
+    bench.add_load(
+        "echo.uvloop", *await bench.observed(server, bench.call_often(server, ECHO, body))
+    )
+    server.stop()

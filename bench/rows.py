@@ -44,14 +44,7 @@ class Judged:
     reached: bool | None
 
 
-ROWS = (
-    Row("PostgreSQL alone: touches, a statement each, 32 clients", "postgres.touch"),
-    Row("PostgreSQL alone: raises with event, a transaction each, 32 clients", "postgres.raise"),
-    Row("PostgreSQL alone: touches, 100 keys a statement", "postgres.touch_100"),
-    Row("PostgreSQL alone: raises with event, 100 keys a statement", "postgres.raise_100"),
-    Row("bare grpc.aio echo, 64 in flight", "echo"),
-    Row("… p99", "echo.p99"),
-    Row("… with a body of its own for each call", "echo.each"),
+_ALERT = (
     Row("RaiseOrTouch (touch), 64 in flight", "touch", ("echo",), at_least=0.65),
     Row("… p99", "touch.p99", at_most=25),
     Row("RaiseOrTouch (raise), 64 in flight", "raise", ("echo.each",)),
@@ -63,6 +56,12 @@ ROWS = (
         at_least=1 - MEASUREMENT_NOISE,
     ),
     Row("… p99", "clear.p99"),
+    Row("two bare echoes on one port, 8 connections", "echo.two"),
+    Row(
+        "RaiseOrTouch (touch), two workers, 8 connections", "touch.two", ("echo.two",),
+        at_least=0.65,
+    ),
+    Row("… p99", "touch.two.p99"),
     Row("BatchRaiseOrTouch: touches", "batch.touch", ("postgres.touch_100",), at_least=0.4),
     Row("BatchRaiseOrTouch: raises", "batch.raise", ("postgres.raise_100",), at_least=0.4),
     Row("one in flight: bare echo, p50", "idle.echo"),
@@ -74,17 +73,106 @@ ROWS = (
     Row("raise to watcher at 500/s, p50", "watcher.p50", at_most=4),
     Row("… p99", "watcher.p99", at_most=15),
     Row("10 watchers catching up, events in all", "catch_up", at_least=100_000),
-    Row("10 watchers live, events in all", "live", at_least=200_000),
+    Row("10 watchers live, events in all: as fast as one service raises", "live"),
+    Row("10 watchers live, events in all: appended by SQL", "live.fed", at_least=200_000),
+    Row("1,000 idle subscribers: memory", "idle_subscribers.memory", at_most=64),
+    Row("1,000 idle subscribers: share of a core", "idle_subscribers.cpu", at_most=2),
+)  # fmt: skip
+
+
+def _overload_rows(of: str, calls: str) -> tuple[Row, ...]:
+    """Return what becomes of twice the best rate, in an open loop."""
+    what = f"twice as many {calls} as are possible"
+    return (
+        Row(f"{calls}, before the flood", f"{of}.best"),
+        Row(f"{what}: written", f"{of}.goodput", (f"{of}.best",), at_least=0.9),
+        Row("… p99 of all answers", f"{of}.p99", at_most=2_000),
+        Row("… the longest wait for an answer", f"{of}.longest", at_most=5_000),
+        Row("… calls that failed without being told when to return", f"{of}.bare", at_most=0),
+        Row("… memory of tocsin-alert, at most", f"{of}.memory", at_most=200),
+    )
+
+
+_OVERLOAD = (
+    *_overload_rows("overload", "RaiseOrTouch"),
+    *_overload_rows("overload.batch", "touches in batches of 100"),
+)
+
+_NOTIFY = (
     Row("raise to webhook received at 50/s, p50", "webhook.p50", at_most=12),
     Row("… p99", "webhook.p99", at_most=40),
     Row("deliveries to one fast webhook, attempts recorded", "deliveries", at_least=2_000),
+)
+
+_PROCESSES = (
     Row("start of tocsin-alert to serving", "start.alert", at_most=1.5),
     Row("start of tocsin-notify to serving", "start.notify", at_most=1.5),
     Row("resident memory of tocsin-alert, idle", "memory.alert", at_most=100),
     Row("… after all loads", "memory.alert.loaded"),
+    Row("… grown by 1,000,000 calls", "endurance.alert", at_most=10),
     Row("resident memory of tocsin-notify, idle", "memory.notify", at_most=100),
     Row("… after all loads", "memory.notify.loaded"),
-)  # fmt: skip
+    Row("… grown by 200,000 calls", "endurance.notify", at_most=10),
+)
+
+_STORM = (
+    Row("a storm of 100,000 alerts: the last is told after", "storm", at_most=90),
+    Row("… memory of tocsin-alert, at most", "storm.memory.alert", at_most=200),
+    Row("… memory of tocsin-notify, at most", "storm.memory.notify", at_most=200),
+)
+
+MORE_BY_SIZE = 1.3
+"""How much more a call may cost in a large database than in an empty one."""
+
+
+def _size_rows(label: str, so_many: str) -> tuple[Row, ...]:
+    """Return what is compared with the empty database: the median of each call, two rates."""
+    calls = (
+        ("raise", "raise"),
+        ("touch", "touch"),
+        ("clear", "clear"),
+        ("list", "a page of 50"),
+        ("resume", "resume over 100 events"),
+    )
+    return (
+        *(
+            Row(
+                f"{so_many}: {what}, p50 against empty",
+                f"size.{name}.{label}",
+                (f"size.{name}.empty",),
+                at_most=MORE_BY_SIZE,
+            )
+            for name, what in calls
+        ),
+        *(
+            Row(
+                f"{so_many}: {what} in batches of 100 against empty",
+                f"size.batch.{name}.{label}",
+                (f"size.batch.{name}.empty",),
+                at_least=1 / MORE_BY_SIZE,
+            )
+            for name, what in (("touch", "touches"), ("raise", "raises"))
+        ),
+    )
+
+
+ROWS = (
+    Row("PostgreSQL alone: touches, a statement each, 32 clients", "postgres.touch"),
+    Row("PostgreSQL alone: raises with event, a transaction each, 32 clients", "postgres.raise"),
+    Row("PostgreSQL alone: touches, 100 keys a statement", "postgres.touch_100"),
+    Row("PostgreSQL alone: raises with event, 100 keys a statement", "postgres.raise_100"),
+    Row("bare grpc.aio echo, 64 in flight", "echo"),
+    Row("… p99", "echo.p99"),
+    Row("… with a body of its own for each call", "echo.each"),
+    Row("… under uvloop", "echo.uvloop"),
+    *_ALERT,
+    *_OVERLOAD,
+    *_NOTIFY,
+    *_PROCESSES,
+    *_STORM,
+    *_size_rows("1k", "1,000 open, 5,000 resolved"),
+    *_size_rows("1M", "1,000,000 open, 5,000,000 resolved"),
+)
 
 
 def judge(report: Report, rows: tuple[Row, ...] = ROWS) -> list[Judged]:

@@ -55,9 +55,13 @@ class Bench:
         print(f"  {what} …", file=sys.stderr, flush=True)
 
     async def call_often(
-        self, server: Server, method: str, make_body: Callable[[int], bytes]
+        self,
+        server: Server,
+        method: str,
+        make_body: Callable[[int], bytes],
+        in_flight: int = IN_FLIGHT,
     ) -> Load:
-        """Call with a few bodies again and again, 64 at a time."""
+        """Call with a few bodies again and again, so many at a time: a multiple of 8."""
         size = await answer_bytes(server.target, method, make_body(0))
         if self.generator == "h2load":
             return await asyncio.to_thread(
@@ -65,7 +69,7 @@ class Bench:
                 server.target,
                 method,
                 [make_body(number) for number in range(_H2LOADS)],
-                in_flight=IN_FLIGHT,
+                in_flight=in_flight,
                 seconds=self.seconds,
                 answer_bytes=size,
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.figures import Report
     from bench.rows import Judged, Row
 
 HEADS = ("what", "figure", "limit here", "ratio", "floor", "reached")
@@ -19,6 +20,12 @@ def number(value: float, unit: str) -> str:
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     gap = "" if unit.startswith("/") else " "
     return f"{value:,.{digits}f}{gap}{unit}"
+
+
+def facts_of(report: Report) -> list[str]:
+    """Return what there is to know about the machine and the run, a line each."""
+    facts = (*report.machine.items(), *report.run.items())
+    return [f"{name}: {fact}" for name, fact in facts]
 
 
 def table_of(judged: Sequence[Judged]) -> str:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.bodies import WATCH
+from bench.light import BYTES, NUMBER, Field, light_message
 from bench.load import LoadError
-from tocsin.api.alert.v1.alert_service_pb2 import WatchEventsRequest, WatchEventsResponse
-from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
-from tocsin.api.alert.v1.event_pb2 import Position
+from tocsin.api.alert.v1.alert_service_pb2 import WatchEventsRequest
+from tocsin.api.alert.v1.event_pb2 import AlertEvent, Position
 from tocsin.common.rpc.channel import open_channel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import grpc
+
 _PATIENCE_SECONDS = 120
+
+# Of WatchEventsResponse what is counted; its events stay as they came.
+_Message = light_message(
+    "Watched",
+    events=Field(1, BYTES, several=True),
+    position=Field(3, BYTES),
+    caught_up=Field(4, NUMBER),
+)
 
 
 class Followed(NamedTuple):
@@ -28,18 +39,29 @@ class Followed(NamedTuple):
 
 
 class Watcher:
-    """One subscriber, on a connection of its own, from a position on."""
+    """One subscriber, on a connection of its own, from a position on.
+
+    `reached` is the last revision that it has read.
+    """
 
     def __init__(self, target: str, after: Position) -> None:
+        self.reached = after.revision
         self._channel = open_channel(target)
-        self._call = AlertServiceStub(self._channel).WatchEvents(WatchEventsRequest(after=after))
+        self._asked = WatchEventsRequest(after=after).SerializeToString()
+        self._call: grpc.aio.UnaryStreamCall[bytes, bytes] | None = None
 
-    async def next(self) -> WatchEventsResponse:
+    async def connect(self) -> None:
+        """Connect, and ask nothing yet."""
+        await self._channel.channel_ready()
+
+    async def next(self) -> Any:
         """Return the next message. Raises LoadError when the stream has ended."""
-        message = await self._call.read()
-        if not isinstance(message, WatchEventsResponse):
+        message = await self._asking().read()
+        if not isinstance(message, bytes):
             raise LoadError("The stream of events has ended.")
-        return message
+        read = _Message.FromString(message)
+        self.reached = Position.FromString(read.position).revision
+        return read
 
     async def until_live(self) -> None:
         """Read until the server says that this was the end of the log."""
@@ -48,24 +70,31 @@ class Watcher:
 
     async def count_until(self, revision: int) -> int:
         """Count the events up to this revision."""
-        seen = reached = 0
-        while reached < revision:
-            message = await self.next()
-            seen += len(message.events)
-            reached = message.position.revision
+        seen = 0
+        while self.reached < revision:
+            seen += len((await self.next()).events)
         return seen
 
     async def close(self) -> None:
-        self._call.cancel()
+        if self._call is not None:
+            self._call.cancel()
         await self._channel.close()
+
+    def _asking(self) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+        if self._call is None:
+            call: grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+            call = self._channel.unary_stream(WATCH)
+            self._call = call(self._asked)
+        return self._call
 
 
 @asynccontextmanager
 async def watching(target: str, after: Position, number: int = 1) -> AsyncIterator[list[Watcher]]:
-    """Give so many watchers."""
+    """Give so many watchers that are connected; each asks when it is first read."""
     watchers = [Watcher(target, after) for _ in range(number)]
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.gather(*(watcher.connect() for watcher in watchers))
             yield watchers
     finally:
         for watcher in watchers:
@@ -99,6 +128,7 @@ async def lateness(watcher: Watcher, name: str, count: int) -> list[float]:
     while len(late) < count:
         message = await watcher.next()
         now = time.monotonic_ns()
-        mine = (each.alert for each in message.events if each.alert.host_id.startswith(name))
+        alerts = (AlertEvent.FromString(event).alert for event in message.events)
+        mine = (each for each in alerts if each.host_id.startswith(name))
         late += [(now - due) / 1e6 for each in mine if (due := int(each.message))]
     return late

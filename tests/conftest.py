@@ -5,18 +5,26 @@
 --postgres=all       each version found, one after the other
 --postgres=wheel     the one from the Python wheel
 --postgres=17        that major version
+
+Fault tests roll dice and tell what they saw:
+
+--seed=N             repeats the run that had this seed
+--figures=FILE       adds what they saw to this file, a JSON object a line
 """
 
 from __future__ import annotations
 
 import os
+import random
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from support.clock import ManualClock
+from support.figures import Figures
 from support.postgres import NewDatabase, PostgresServer, chosen_binaries, running_cluster
 from tocsin.common.postgres.embedded import Binaries, Cluster, PostgresMissingError
 from tocsin.common.postgres.engine import Database
@@ -45,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="default",
         help="PostgreSQL to test on: default, second, all, wheel, or a major version",
     )
+    parser.addoption(
+        "--seed", type=int, default=None, help="repeat the run that had this seed (fault tests)"
+    )
+    parser.addoption(
+        "--figures", type=Path, default=None, help="add what the fault tests saw to this file"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -72,6 +86,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What a test's dice begin with. Shown with the test if it fails."""
+    given: int | None = request.config.getoption("seed")
+    rolled = random.SystemRandom().getrandbits(32) if given is None else given
+    print(f"Repeat with --seed {rolled}")  # noqa: T201
+    return rolled
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Where a fault test records what it saw."""
+    file: Path | None = request.config.getoption("figures")
+    return Figures(request.node.nodeid, file and file.absolute())
 
 
 @pytest.fixture(scope="session")

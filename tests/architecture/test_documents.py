@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from support.repository import ROOT
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
+from tocsin.api.auth.v1 import identity_service_pb2
 from tocsin.api.notify.v1 import (
     channel_service_pb2,
     delivery_service_pb2,
@@ -28,6 +29,7 @@ _SERVICES = [
     for file in (
         alert_service_pb2,
         backup_service_pb2,
+        identity_service_pb2,
         channel_service_pb2,
         delivery_service_pb2,
         route_service_pb2,

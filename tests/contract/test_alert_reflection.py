@@ -30,6 +30,7 @@ SERVICES = [
     "grpc.reflection.v1alpha.ServerReflection",
     ALERTS,
     HOSTS,
+    "tocsin.api.auth.v1.IdentityService",
 ]
 ID = "0190b5a8-7d5c-7c3e-8a53-1f2e3d4c5b6a"
 # One call of every unary method, and the code that it ends with. buf's exit code is 8 times it.

@@ -158,6 +158,7 @@ def _replica(url: str, folder: Path, number: int) -> ServiceProcess:
     environment = {
         "TOCSIN_ALERT_DATABASE_URL": url,
         "TOCSIN_ALERT_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_ALERT_INSECURE_DEV": "true",
     }
     return ServiceProcess("tocsin.alert", environment, port, folder / f"alert-{number}.log")
 

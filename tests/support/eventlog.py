@@ -11,7 +11,8 @@ from uuid import UUID
 from support.waiting import eventually
 from tocsin.alert.eventlog import log
 from tocsin.alert.eventlog.broadcast import Broadcast
-from tocsin.alert.eventlog.log import Entry, NewEntry
+from tocsin.alert.eventlog.frames import framing
+from tocsin.alert.eventlog.log import Entry, NewEntry, Record
 from tocsin.alert.eventlog.tail import Tail
 
 if TYPE_CHECKING:
@@ -38,22 +39,29 @@ def new_entry(
     return NewEntry(alert_id, host_id, kind, severity, type, record_time, payload)
 
 
-def entry(revision: int, *, host_id: str = "host-1", payload: bytes = b"x" * 10) -> Entry:
-    return Entry(revision, ALERT, host_id, "backup_failed", 2, 1, RECORDED, payload)
+def entry(revision: int, *, host_id: str = "host-1", frame: bytes = b"x" * 10) -> Entry:
+    return Entry(revision, host_id, "backup_failed", 2, 1, frame)
 
 
 def entries(first: int, last: int) -> tuple[Entry, ...]:
     return tuple(entry(revision) for revision in range(first, last + 1))
 
 
-def revisions(of: Sequence[Entry]) -> list[int]:
+def events(first: int, last: int) -> tuple[Entry, ...]:
+    """Return entries that have the frames of real, empty events."""
+    frame = framing(EPOCH)
+    return tuple(entry(revision, frame=frame(revision, b"")) for revision in range(first, last + 1))
+
+
+def revisions(of: Sequence[Entry] | Sequence[Record]) -> list[int]:
     return [each.revision for each in of]
 
 
 async def write(database: Database, count: int = 1, **fields: Any) -> range:
     """Append entries, like `new_entry` makes them, in one transaction: their revisions."""
     async with database.transaction() as connection:
-        return await log.append(connection, [new_entry(**fields) for _ in range(count)])
+        appended = await log.append(connection, [new_entry(**fields) for _ in range(count)])
+    return appended.revisions
 
 
 @dataclass(frozen=True, slots=True)

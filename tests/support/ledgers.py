@@ -38,7 +38,7 @@ def new_ledger(database: Database, **options: Any) -> Ledger:
     defaults: dict[str, Any] = {
         "clock": SystemClock(),
         "encode_event": pickle.dumps,
-        "on_commit": lambda: None,
+        "on_commit": lambda _appended: None,
         # A machine under load may be slow; no test depends on it by accident.
         "answer_within": timedelta(seconds=30),
     }

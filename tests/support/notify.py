@@ -15,6 +15,8 @@ from tocsin.notify.config import NotifySettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from opentelemetry.trace import TracerProvider
+
     from tocsin.common.clock import Clock
     from tocsin.notify.channels.registry import Senders
 
@@ -33,6 +35,7 @@ def notify_settings(url: str, alert_target: str, **overrides: Any) -> NotifySett
         "retry_seconds": (0, 0.05, 0.1, 0.2, 0.4, 0.8),
         "migrate_on_start": False,
         "drain_seconds": 1,
+        "insecure_dev": True,
     }
     return NotifySettings(**{**given, **overrides})
 
@@ -44,6 +47,7 @@ async def running_notify(
     *,
     clock: Clock | None = None,
     senders: Senders | None = None,
+    tracers: TracerProvider | None = None,
     **overrides: Any,
 ) -> AsyncIterator[NotifyApp]:
     """Run the service on a migrated database. `app.port` says where it listens.
@@ -52,7 +56,7 @@ async def running_notify(
     a first start finds open is not.) With NO_ALERT_SERVICE as its target it begins at once.
     """
     settings = notify_settings(url, alert_target, **overrides)
-    app = NotifyApp(settings, clock=clock, senders=senders)
+    app = NotifyApp(settings, clock=clock, senders=senders, tracers=tracers)
     await app.start()
     try:
         if alert_target != NO_ALERT_SERVICE:

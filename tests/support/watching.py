@@ -17,14 +17,12 @@ from support.eventlog import following
 from tocsin.alert.eventlog import log
 from tocsin.alert.rpc.alert_service import ALERT_SERVICE, AlertService
 from tocsin.alert.rpc.convert import encode_alert
+from tocsin.alert.rpc.streams import add_alert_service
 from tocsin.alert.rpc.subscriber import WatchLimits
 from tocsin.alert.rpc.watch import Watch
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1 import event_pb2
-from tocsin.api.alert.v1.alert_service_pb2_grpc import (
-    AlertServiceStub,
-    add_AlertServiceServicer_to_server,
-)
+from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.server import RpcServer
 
@@ -146,7 +144,7 @@ async def watching(
         server = RpcServer("127.0.0.1:0", needs={ALERT_SERVICE: ()})
         nobody = cast("Any", None)  # only WatchEvents is called
         service = AlertService(nobody, nobody, watch, nobody)
-        add_AlertServiceServicer_to_server(service, server.server)
+        add_alert_service(server.server, service)
         target = f"127.0.0.1:{await server.start()}"
         try:
             async with open_channel(target) as channel:

@@ -21,7 +21,7 @@ from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
 from tocsin.common.postgres.reachable import UnreachableError
 from tocsin.common.postgres.revisions import MigrationError
 from tocsin.common.rpc.channel import open_channel
-from tocsin.common.rpc.server import ListenError
+from tocsin.common.rpc.listening import ListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def run(url: str, *arguments: str, **settings: str) -> tuple[int, str, str
 
 
 async def begin(url: str, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
-    given = {"DATABASE_URL": url, "LISTEN": "127.0.0.1:0", **settings}
+    given = {"DATABASE_URL": url, "LISTEN": "127.0.0.1:0", "INSECURE_DEV": "true", **settings}
     environment = {f"TOCSIN_ALERT_{name}": value for name, value in given.items()}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tocsin.alert", *arguments),

@@ -48,7 +48,7 @@ async def running_ledger(database: Database) -> AsyncIterator[Ledger]:
     ledger = Ledger(
         database,
         encode_event=encode_event,
-        on_commit=lambda: None,
+        on_commit=lambda _appended: None,
         clock=SystemClock(),
     )
     await ledger.start()

@@ -10,9 +10,15 @@ import pytest
 import structlog
 
 from support.refusals import refusal_of
-from support.rpc_server import scripted_server
+from support.rpc_server import SERVICE, scripted_server
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
-from tocsin.common.errors import FieldViolation, InvalidArgumentError, NotFoundError
+from tocsin.common.errors import (
+    FieldViolation,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
+from tocsin.common.rpc.limits import RpcLimits
 
 SECRET = "hunter2"
 
@@ -110,7 +116,7 @@ async def test_bytes_that_are_no_request_of_a_stream_are_an_invalid_argument() -
 
 
 async def test_a_request_that_is_too_large_is_refused_with_both_sizes() -> None:
-    async with scripted_server(max_message_bytes=100_000) as server:
+    async with scripted_server(limits=RpcLimits(message_bytes=100_000)) as server:
         refusal = await refusal_of(server.call(b"\x0a" + b"x" * 100_000))
 
     assert grpc.StatusCode.RESOURCE_EXHAUSTED is refusal.code
@@ -178,3 +184,44 @@ async def test_a_peer_that_goes_away_in_the_middle_of_a_stream_is_no_error(
 
     assert [] == logs
     assert [] == caplog.messages
+
+
+async def test_a_call_that_is_refused_is_logged_once_with_the_ids_that_it_bears() -> None:
+    async def missing(request: Any, context: Any) -> Any:
+        raise NotFoundError("No host web-1.", reason="HOST_NOT_FOUND")
+
+    raw = backup_service_pb2.GetHostRequest(host_id="web-1").SerializeToString()
+    with structlog.testing.capture_logs() as logs:
+        async with scripted_server(missing) as server:
+            await refusal_of(server.call(raw))
+
+    assert [
+        {
+            "event": "call_refused",
+            "log_level": "info",
+            "method": f"/{SERVICE}/GetHost",
+            "code": "NOT_FOUND",
+            "reason": "HOST_NOT_FOUND",
+            "error": "No host web-1.",
+            "host_id": "web-1",
+        }
+    ] == [line for line in logs if line["event"] == "call_refused"]
+
+
+async def test_a_call_that_the_server_could_not_serve_is_a_warning() -> None:
+    async def away(request: Any, context: Any) -> Any:
+        raise UnavailableError("The database does not answer.")
+
+    with structlog.testing.capture_logs() as logs:
+        async with scripted_server(away) as server:
+            await refusal_of(server.call())
+
+    assert ["warning"] == [line["log_level"] for line in logs if line["event"] == "call_refused"]
+
+
+async def test_a_call_that_succeeds_is_not_logged() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with scripted_server() as server:
+            await server.call()
+
+    assert [] == logs

@@ -13,7 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.refusals import refusal_of
 from support.rpc_server import SERVICE, Scripted, scripted_server
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
-from tocsin.common.rpc.server import ListenError, RpcServer
+from tocsin.common.rpc.listening import ListenError
+from tocsin.common.rpc.server import RpcServer
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -181,7 +181,7 @@ async def test_a_channel_that_hangs_holds_its_own_places_only_and_delays_no_othe
 
     sender = RecordingSender(hang)
     async with dispatching(ground, sender):
-        await sender.until(lambda: len(sender.told(healthy)) == 40)
+        await sender.until(lambda: len(sender.told(healthy)) == 40 and len(sender.told(stuck)) >= 8)
         assert 8 == len(sender.told(stuck))
         release.set()
         await until_finished(ground)

@@ -243,6 +243,24 @@ async def test_while_the_breaker_is_open_it_says_since_when(
     )
 
 
+async def test_while_the_far_side_wants_to_be_left_alone_it_says_until_when(
+    rpc: NotifyRpc, clock: ManualClock
+) -> None:
+    channel_id = await rpc.ground.channel()
+    await rpc.ground.raised(1)
+    await rpc.ground.rows(
+        "INSERT INTO channel_states (channel_id, tokens, tokens_time) VALUES ($1, 1, $2)",
+        *(channel_id, clock.now() + timedelta(minutes=5)),
+    )
+
+    answer = await explain(rpc)
+
+    assert ["DEFAULT_ROUTE", "RATE_LIMITED"] == reasons(answer)
+    assert "Waits: channel 1 asked to be left alone until 2026-01-01 00:05:00Z." == (
+        answer.decisions[-1].text
+    )
+
+
 async def test_what_waits_behind_another_of_its_alert_says_so(rpc: NotifyRpc) -> None:
     channel_id = await rpc.ground.channel()
     await rpc.ground.raised(1)

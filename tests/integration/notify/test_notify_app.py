@@ -24,7 +24,7 @@ from tocsin.api.notify.v1 import (
 )
 from tocsin.common.postgres.reachable import UnreachableError
 from tocsin.common.postgres.revisions import MigrationError
-from tocsin.common.rpc.server import ListenError
+from tocsin.common.rpc.listening import ListenError
 from tocsin.notify.app import NotifyApp
 
 if TYPE_CHECKING:

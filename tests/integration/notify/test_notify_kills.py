@@ -47,6 +47,7 @@ def _a_notify(url: str, alert_port: int, log: Path, *, lease: int = 2) -> Servic
     port = free_port()
     environment = {
         "TOCSIN_NOTIFY_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_NOTIFY_INSECURE_DEV": "true",
         "TOCSIN_NOTIFY_DATABASE_URL": url,
         "TOCSIN_NOTIFY_ALERT_TARGET": f"127.0.0.1:{alert_port}",
         "TOCSIN_NOTIFY_SECRET_KEY": base64.b64encode(b"k" * 32).decode(),

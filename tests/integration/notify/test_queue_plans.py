@@ -13,6 +13,7 @@ from support.statements import Plan, RecordingDatabase, plan_of
 from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_ACKNOWLEDGED
 from tocsin.common.clock import SystemClock
 from tocsin.notify.delivery import statements
+from tocsin.notify.delivery.settle_statements import SETTLE, SETTLE_DELIVERED
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -91,7 +92,13 @@ async def test_the_queue_reads_what_is_to_be_done_and_nothing_that_is_finished(
     await work(ground, channel_id)
 
     asked = {each.query: each.arguments for each in database.statements}
-    assert {statements.DUE, statements.LEASE, statements.SETTLE, statements.LOST} <= asked.keys()
+    assert {
+        statements.DUE,
+        statements.LEASE,
+        SETTLE,
+        SETTLE_DELIVERED,
+        statements.LOST,
+    } <= asked.keys()
     async with database.connection() as connection:
         for query, arguments in asked.items():
             # What inserts has done so: a second time it would be refused.

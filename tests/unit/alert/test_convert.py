@@ -18,7 +18,7 @@ from tocsin.alert.domain.alert import (
 from tocsin.alert.domain.event import Event, EventType
 from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
-from tocsin.alert.eventlog.log import Entry
+from tocsin.alert.eventlog.log import Record
 from tocsin.alert.ledger.commands import ClearAnswer, RaiseAnswer
 from tocsin.alert.rpc.convert import (
     alert_to_stub,
@@ -130,7 +130,7 @@ def test_an_event_comes_out_of_the_log_as_it_went_in_with_its_position(
 ) -> None:
     later = NOW + timedelta(seconds=1)
     event = Event(ID, type_, alert, "anonymous", "ada", "a note", NOW, later, "")
-    entry = Entry(7, alert.alert_id, "h", "k", 1, 1, NOW, encode_event(event))
+    record = Record(7, encode_event(event))
 
     assert event_pb2.AlertEvent(
         position=event_pb2.Position(epoch=str(EPOCH), revision=7),
@@ -142,7 +142,7 @@ def test_an_event_comes_out_of_the_log_as_it_went_in_with_its_position(
         note="a note",
         occur_time=to_timestamp(NOW),
         record_time=to_timestamp(later),
-    ) == event_to_stub(entry, EPOCH)
+    ) == event_to_stub(record, EPOCH)
 
 
 def test_what_the_log_keeps_has_no_position() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from support.eventlog import ALERT, RECORDED
 from tocsin.alert.eventlog.filter import EventFilter
 from tocsin.alert.eventlog.log import Entry
 
-ENTRY = Entry(1, ALERT, "host-1", "backup_failed", 2, 6, RECORDED, b"")
+ENTRY = Entry(1, "host-1", "backup_failed", 2, 6, b"")
 
 
 @pytest.mark.parametrize(

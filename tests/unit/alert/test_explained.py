@@ -129,7 +129,7 @@ def test_what_outlives_its_explanation_comes_out_with_an_event(acknowledge: bool
 
     decision = dependencies.unsuppress(state, before, at(30), "Beta")
 
-    alert = replace(before, host_name="Beta", suppressed_by=None, version=before.version + 1)
+    alert = before._replace(host_name="Beta", suppressed_by=None, version=before.version + 1)
     assert decision.outcome
     assert alert == decision.alert == decision.state.alert
     (change,) = decision.changes

@@ -30,7 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ID = UUID("0190b5a8-7d5c-7c3e-8a53-1f2e3d4c5b6a")
 RAISED = event_pb2.ALERT_EVENT_TYPE_RAISED
 RESOLVED = event_pb2.ALERT_EVENT_TYPE_RESOLVED
-PEER = Peer("anonymous", "")
+PEER = Peer("anonymous", "", is_person=False)
 CALLER = Caller("anonymous")
 
 
@@ -68,7 +68,7 @@ def test_a_report_of_everything_is_taken_as_it_is() -> None:
         "locked",
         {"disk": "sda"},
     ) == (command.failure)
-    assert Caller("ada", traceparent="00-trace") == command.caller
+    assert Caller("ada", traceparent="00-trace", is_person=True) == command.caller
     assert command.request is not None
     assert "r-1" == command.request.request_id
 

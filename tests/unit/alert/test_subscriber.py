@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.eventlog import EPOCH, entries, revisions
+from support.eventlog import EPOCH, entries, events
 from tocsin.alert.domain.event import Position
-from tocsin.alert.eventlog.broadcast import Broadcast
+from tocsin.alert.eventlog.broadcast import Broadcast, Cursor
 from tocsin.alert.eventlog.filter import EventFilter
-from tocsin.alert.rpc.subscriber import Subscriber, WatchLimits, WatchMessage
+from tocsin.alert.rpc.subscriber import Subscriber, WatchLimits
+from tocsin.api.alert.v1.alert_service_pb2 import WatchEventsResponse
 from tocsin.common.errors import ResourceExhaustedError
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tocsin.alert.eventlog.log import Entry
+    from tocsin.alert.eventlog.run import Run
 
 HEAD = 10
 LIMITS = WatchLimits(bookmark_every=timedelta(hours=1), write_patience=timedelta(milliseconds=50))
 
 
-async def no_page(epoch: UUID, after: int) -> tuple[tuple[Entry, ...], int]:
+async def no_page(epoch: UUID, after: int) -> tuple[Run, int]:
     raise AssertionError(f"revision {after} should be in the broadcast")
 
 
@@ -40,14 +42,14 @@ def opened() -> Broadcast:
 @asynccontextmanager
 async def subscribed(
     broadcast: Broadcast,
-    write: Callable[[WatchMessage], Awaitable[None]],
+    write: Callable[[bytes], Awaitable[None]],
     *,
     wanted: EventFilter | None = None,
 ) -> AsyncIterator[None]:
     subscriber = Subscriber(
         broadcast, no_page, write, limits=LIMITS, wanted=wanted or EventFilter()
     )
-    task = asyncio.create_task(subscriber.follow(Position(EPOCH, HEAD)))
+    task = asyncio.create_task(subscriber.follow(Position(EPOCH, HEAD), Cursor()))
     try:
         yield
     finally:
@@ -57,17 +59,18 @@ async def subscribed(
 
 async def test_events_that_come_while_a_bookmark_is_written_follow_it_at_once() -> None:
     broadcast = opened()
-    written: asyncio.Queue[WatchMessage] = asyncio.Queue()
+    written: asyncio.Queue[WatchEventsResponse] = asyncio.Queue()
 
-    async def write(message: WatchMessage) -> None:
-        if not message.entries:
-            broadcast.publish(entries(HEAD + 1, HEAD + 2))
-        await written.put(message)
+    async def write(message: bytes) -> None:
+        response = WatchEventsResponse.FromString(message)
+        if not response.events:
+            broadcast.publish(events(HEAD + 1, HEAD + 2))
+        await written.put(response)
 
     async with asyncio.timeout(5), subscribed(broadcast, write):
-        bookmark, events = await written.get(), await written.get()
-    assert (HEAD, ()) == (bookmark.position.revision, bookmark.entries)
-    assert [HEAD + 1, HEAD + 2] == revisions(events.entries)
+        bookmark, following = await written.get(), await written.get()
+    assert HEAD == bookmark.position.revision
+    assert [HEAD + 1, HEAD + 2] == [each.position.revision for each in following.events]
 
 
 async def test_passing_over_unwanted_events_leaves_room_for_others() -> None:
@@ -82,27 +85,28 @@ async def test_passing_over_unwanted_events_leaves_room_for_others() -> None:
             reached.put_nowait(entries[-1].revision if entries else head)
             return ()
 
-    async def write(_message: WatchMessage) -> None: ...
+    async def write(_message: bytes) -> None: ...
 
-    async with asyncio.timeout(5), subscribed(broadcast, write, wanted=WantsNothing()):
+    wanted = WantsNothing(min_severity=1)
+    async with asyncio.timeout(5), subscribed(broadcast, write, wanted=wanted):
         while await reached.get() < head:
             assert reached.qsize() <= 1
 
 
 async def test_a_write_that_is_not_taken_in_time_ends_the_stream() -> None:
-    async def write(_message: WatchMessage) -> None:
+    async def write(_message: bytes) -> None:
         await asyncio.Event().wait()
 
     subscriber = Subscriber(opened(), no_page, write, limits=LIMITS, wanted=EventFilter())
     with pytest.raises(ResourceExhaustedError) as caught:
-        await subscriber.follow(Position(EPOCH, HEAD))
+        await subscriber.follow(Position(EPOCH, HEAD), Cursor())
     assert "SLOW_SUBSCRIBER" == caught.value.reason
 
 
 async def test_a_write_that_fails_by_itself_is_not_taken_for_a_slow_one() -> None:
-    async def write(_message: WatchMessage) -> None:
+    async def write(_message: bytes) -> None:
         raise TimeoutError("of the transport")
 
     subscriber = Subscriber(opened(), no_page, write, limits=LIMITS, wanted=EventFilter())
     with pytest.raises(TimeoutError, match="of the transport"):
-        await subscriber.follow(Position(EPOCH, HEAD))
+        await subscriber.follow(Position(EPOCH, HEAD), Cursor())

@@ -54,7 +54,9 @@ def test_no_two_rows_show_the_same_figure_and_every_limit_has_a_row() -> None:
     shown = [row.figure for row in ROWS]
 
     assert len(shown) == len(set(shown))
-    assert set(shown) >= {limit for row in ROWS for limit in row.limits}
+    limits = {limit for row in ROWS for limit in row.limits}
+    # Those of the empty database stand beside those of the large one.
+    assert set(shown) >= {limit for limit in limits if not limit.endswith(".empty")}
 
 
 @pytest.mark.parametrize(

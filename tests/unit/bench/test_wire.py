@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +14,10 @@ from bench import frames
 from bench.bodies import framed, raise_body
 from bench.frames import Frame, frame, take_frames
 from bench.h2load import times_in
+from bench.light import BYTES, Field, light_message
+from bench.processes import cpu_seconds, family, memory_mebibytes
 from bench.receiver import Arrivals, Connection
+from bench.storm import Told, what_was_told
 from tocsin.api.alert.v1.alert_service_pb2 import RaiseOrTouchRequest
 
 some_frames = st.lists(
@@ -74,3 +82,38 @@ def test_webhooks_are_taken_however_they_are_cut() -> None:
 
     assert [body, body] == arrivals.bodies
     assert 2 == len(arrivals.moments)
+
+
+def test_of_a_message_only_the_named_fields_are_read() -> None:
+    light = light_message("TestedRequest", host=Field(1, BYTES), text=Field(5, BYTES))
+    request = RaiseOrTouchRequest(host_id="web", kind="backup_failed", message="no route")
+
+    read = light.FromString(request.SerializeToString())
+
+    assert (b"web", b"no route") == (read.host, read.text)
+
+
+def test_what_a_storm_told_is_read_in_the_order_in_which_it_came() -> None:
+    def told(alert_id: str, revision: int, severity: str) -> bytes:
+        alert = {"alert_id": alert_id, "severity": severity}
+        return json.dumps({"data": {"alert": alert, "position": {"revision": revision}}}).encode()
+
+    bodies = [
+        told("a", 1, "warning"),
+        told("b", 2, "warning"),
+        told("a", 4, "critical"),
+        told("b", 1, "warning"),
+    ]
+
+    assert Told(alerts=2, critical=1, disordered=1, requests=4) == what_was_told(bodies)
+
+
+def test_a_process_is_seen_with_those_that_it_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        found = family(os.getpid())
+        child.communicate(b"\n")
+
+    assert os.getpid() == found[0]
+    assert child.pid in found
+    assert memory_mebibytes(os.getpid()) > 1
+    assert cpu_seconds(os.getpid()) > 0

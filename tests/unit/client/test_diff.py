@@ -227,6 +227,14 @@ def test_ids_are_others_in_another_epoch() -> None:
     assert UUID(here.event_id) != UUID(there.event_id)
 
 
+def test_a_known_alert_does_not_keep_the_message_that_it_came_in() -> None:
+    known: dict[str, Alert] = {}
+    event = an_event(1, an_alert(1))
+    apply_event(known, event)
+    event.alert.message = "of the message only"
+    assert [an_alert(1)] == list(known.values())
+
+
 def test_an_event_brings_what_is_known_up_to_date() -> None:
     known: dict[str, Alert] = {}
 

@@ -150,5 +150,5 @@ def test_every_setting_can_be_listed_for_the_documentation() -> None:
 
     assert SettingRow("BELL_LISTEN", "127.0.0.1:7070", "Where it listens.") == rows[0]
     assert SettingRow("BELL_DATABASE_URL", "", "Its database.", required=True) == rows[1]
-    assert SettingRow("BELL_MAX_RINGS", "3", "How often.", bounds="1 to 9") == rows[2]
+    assert SettingRow("BELL_MAX_RINGS", "3", "How often.", bounds="1 to 9") == rows[3]
     assert ["0,2.5", "true"] == [row.default for row in rows[-2:]]

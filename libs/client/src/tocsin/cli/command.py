@@ -17,6 +17,7 @@ from tocsin.cli.output import Output
 from tocsin.cli.session import DEFAULT_ALERT_TARGET, DEFAULT_NOTIFY_TARGET, Session
 from tocsin.cli.targets import check_target
 from tocsin.client.errors import CallError
+from tocsin.common.rpc.client_credentials import CredentialsError
 
 _PANEL = "Connection and output"
 
@@ -67,7 +68,7 @@ _SHARED = (
 
 
 def command(
-    app: typer.Typer, name: str, **written_as: str
+    app: typer.Typer, name: str, /, **written_as: str
 ) -> Callable[[Callable[..., _Ended]], Callable[..., _Ended]]:
     """Make a function a command of `app`. Its first parameter is the Session; the rest is typer's.
 
@@ -90,6 +91,8 @@ def command(
                     raise wrong_usage("An argument holds bytes that are not UTF-8.") from error
                 except CallError as error:
                     raise explain(error, session, written_as) from error
+                except CredentialsError as error:
+                    raise wrong_usage(f"The credentials of the environment: {error}.") from error
                 except BrokenPipeError as error:  # typer would make it an exit code 1
                     raise ReaderGoneError from error
 

@@ -18,9 +18,11 @@ from tocsin.cli import (
     explaining,
     groups,
     hosts,
+    identities,
     job_reporting,
     protection,
     reading,
+    relaying,
     reporting,
     routes,
     schedules,
@@ -55,9 +57,11 @@ def build() -> typer.Typer:
     explaining.add_to(app)
     routes.add_to(app)
     silences.add_to(app)
+    identities.add_to(app)
     for reporter in (executing, job_reporting, spooling):
         reporter.add_to(app)
     protection.add_to(app)
+    relaying.add_to(app)
     for registry in (hosts, groups, schedules):
         registry.add_to(app)
     return app

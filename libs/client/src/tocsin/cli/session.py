@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tocsin.client.backup_sync import SyncBackupClient
+from tocsin.client.identity_sync import SyncIdentityClient
 from tocsin.client.notify_sync import SyncNotifyClient
 from tocsin.client.retry import RetryPolicy
 from tocsin.client.sync import SyncAlertClient
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tocsin.cli.output import Output
+    from tocsin.client.calls import SyncCalls
 
 DEFAULT_ALERT_TARGET = "127.0.0.1:7070"
 DEFAULT_NOTIFY_TARGET = "127.0.0.1:7071"
@@ -59,6 +61,11 @@ class Session:
     def notify(self) -> SyncNotifyClient:
         self._asked = (self.notify_target, "--notify-target or TOCSIN_NOTIFY_TARGET")
         return self._notify
+
+    def identity(self, service: str) -> SyncIdentityClient:
+        """Return the client of the credentials of `alert` or `notify`."""
+        connected: SyncCalls = self.alerts if service == "alert" else self.notify
+        return SyncIdentityClient(connected.channel, retry=self._retry)
 
     @property
     def asked(self) -> tuple[str, str]:

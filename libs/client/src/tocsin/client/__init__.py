@@ -31,12 +31,14 @@ from tocsin.client.errors import (
     UnimplementedError,
     UnknownError,
 )
+from tocsin.client.identity_sync import SyncIdentityClient
 from tocsin.client.notify_aio import NotifyClient
 from tocsin.client.notify_sync import SyncNotifyClient
 from tocsin.client.options import OnFirst
 from tocsin.client.retry import RetryPolicy
 from tocsin.client.subscription import EventSubscription, SubscriptionCounts
 from tocsin.client.sync import SyncAlertClient
+from tocsin.common.rpc.client_credentials import ClientCredentials, CredentialsError
 
 __all__ = [
     "AbortedError",
@@ -45,6 +47,8 @@ __all__ = [
     "BackupClient",
     "CallCancelledError",
     "CallError",
+    "ClientCredentials",
+    "CredentialsError",
     "DataLossError",
     "DeadlineExceededError",
     "EventSubscription",
@@ -65,6 +69,7 @@ __all__ = [
     "SubscriptionCounts",
     "SyncAlertClient",
     "SyncBackupClient",
+    "SyncIdentityClient",
     "SyncNotifyClient",
     "UnauthenticatedError",
     "UnavailableError",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.client.options import SubscriptionOptions
     from tocsin.client.retry import RetryPolicy
+    from tocsin.common.rpc.client_credentials import ClientCredentials
 
 
 class AlertClient(AsyncCalls):
@@ -37,8 +38,16 @@ class AlertClient(AsyncCalls):
         ...     await alerts.auto_resolve("web-1", "backup_failed", "home")
     """
 
-    def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
+    _service = "ALERT"
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
+        super().__init__(target, retry=retry, credentials=credentials)
         self._stub = AlertServiceStub(self.channel)
 
     async def raise_or_touch(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from tocsin.client.backup_requests import Report
     from tocsin.client.retry import RetryPolicy
+    from tocsin.common.rpc.client_credentials import ClientCredentials
 
 _Report = TypeVar("_Report", bound="Report")
 _Answer = TypeVar("_Answer")
@@ -57,14 +58,17 @@ class BackupClient(AsyncCalls):
         ...     )
     """
 
+    _service = "ALERT"
+
     def __init__(
         self,
         target: str | grpc.aio.Channel,
         *,
         retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
         clock: Callable[[], datetime] = now_utc,
     ) -> None:
-        super().__init__(target, retry=retry)
+        super().__init__(target, retry=retry, credentials=credentials)
         self._stub = BackupServiceStub(self.channel)
         self._clock = clock
 

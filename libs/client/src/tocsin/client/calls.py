@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tocsin.client.retry import RetryPolicy, call, call_async
 from tocsin.common.rpc.channel import open_channel, open_sync_channel
+from tocsin.common.rpc.client_credentials import ClientCredentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,13 +35,27 @@ _Page = TypeVar("_Page", bound=_PageAnswer)
 class AsyncCalls:
     """A connection of asyncio to one server.
 
-    `target` is `host:port`, for a connection without TLS that is closed with the client, or a
-    channel of the caller's, which stays the caller's to close. Make it inside the event loop.
+    `target` is `host:port`, for a connection that is closed with the client, or a channel of the
+    caller's, which stays the caller's to close. `credentials` are for the first; None means those
+    of the environment (TOCSIN_TOKEN, TOCSIN_TLS_CA_FILE and the like). Make it inside the event
+    loop. Raises CredentialsError for credentials that cannot be used, or not with this target.
     """
 
-    def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
+    _service = ""
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
         self._owned = isinstance(target, str)
-        self.channel = open_channel(target) if isinstance(target, str) else target
+        self.channel = (
+            open_channel(target, credentials or ClientCredentials.from_environment(self._service))
+            if isinstance(target, str)
+            else target
+        )
         self._retry = retry or RetryPolicy()
 
     async def close(self) -> None:
@@ -90,13 +105,29 @@ class AsyncCalls:
 class SyncCalls:
     """A blocking connection to one server. It may be shared by threads.
 
-    `target` is `host:port`, for a connection without TLS that is closed with the client, or a
-    channel of the caller's, which stays the caller's to close.
+    `target` is `host:port`, for a connection that is closed with the client, or a channel of the
+    caller's, which stays the caller's to close. `credentials` are for the first; None means those
+    of the environment (TOCSIN_TOKEN, TOCSIN_TLS_CA_FILE and the like). Raises CredentialsError
+    for credentials that cannot be used, or not with this target.
     """
 
-    def __init__(self, target: str | grpc.Channel, *, retry: RetryPolicy | None = None) -> None:
+    _service = ""
+
+    def __init__(
+        self,
+        target: str | grpc.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
         self._owned = isinstance(target, str)
-        self.channel = open_sync_channel(target) if isinstance(target, str) else target
+        self.channel = (
+            open_sync_channel(
+                target, credentials or ClientCredentials.from_environment(self._service)
+            )
+            if isinstance(target, str)
+            else target
+        )
         self._retry = retry or RetryPolicy()
 
     def close(self) -> None:

@@ -50,13 +50,15 @@ def _base(last: Position | None, message: WatchEventsResponse) -> int:
 
 def _walk(reached: int, message: WatchEventsResponse, *, filtered: bool) -> int:
     """Return the revision of the last event, `reached` without any."""
+    epoch = message.position.epoch
     for event in message.events:
         at = event.position
-        follows = at.revision > reached if filtered else at.revision == reached + 1
-        if not follows or at.epoch != message.position.epoch:
+        revision = at.revision
+        follows = revision > reached if filtered else revision == reached + 1
+        if not follows or at.epoch != epoch:
             raise OutOfStepError(
-                f"The stream sent revision {at.revision} of epoch {at.epoch} after revision "
-                f"{reached} of epoch {message.position.epoch}."
+                f"The stream sent revision {revision} of epoch {at.epoch} after revision "
+                f"{reached} of epoch {epoch}."
             )
-        reached = at.revision
+        reached = revision
     return reached

@@ -56,11 +56,15 @@ class _Step(NamedTuple):
 
 
 def apply_event(known: dict[str, Alert], event: AlertEvent) -> None:
-    """Bring the alerts that are known not to be resolved up to date with an event."""
+    """Bring the alerts that are known not to be resolved up to date with an event.
+
+    They are copies: a part of a message keeps the memory of all of it, 500 events as they come.
+    """
     if event.type == ALERT_EVENT_TYPE_RESOLVED:
         known.pop(event.alert.alert_id, None)
     else:
-        known[event.alert.alert_id] = event.alert
+        alert = known[event.alert.alert_id] = Alert()
+        alert.CopyFrom(event.alert)
 
 
 def synthetic_events(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tocsin.api.notify.v1.channel_pb2 import Channel
     from tocsin.api.notify.v1.delivery_pb2 import Attempt, Delivery
     from tocsin.client.retry import RetryPolicy
+    from tocsin.common.rpc.client_credentials import ClientCredentials
 
 TEST_TIMEOUT = timedelta(seconds=30)  # a test waits for the far side
 
@@ -39,8 +40,14 @@ class NotifyClient(SteeringCalls):
         ...         await notify.redeliver(delivery.delivery_id)
     """
 
-    def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
+        super().__init__(target, retry=retry, credentials=credentials)
         self._channels = ChannelServiceStub(self.channel)
         self._deliveries = DeliveryServiceStub(self.channel)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tocsin.api.notify.v1.route_pb2 import Route
     from tocsin.api.notify.v1.silence_pb2 import Silence
     from tocsin.client.retry import RetryPolicy
+    from tocsin.common.rpc.client_credentials import ClientCredentials
 
 SIMULATION_TIMEOUT = timedelta(seconds=60)  # it may read 100,000 events
 
@@ -29,8 +30,16 @@ SIMULATION_TIMEOUT = timedelta(seconds=60)  # it may read 100,000 events
 class SteeringCalls(AsyncCalls):
     """The calls on routes and silences of NotifyClient."""
 
-    def __init__(self, target: str | grpc.aio.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
+    _service = "NOTIFY"
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
+        super().__init__(target, retry=retry, credentials=credentials)
         self._once = single_attempt(self._retry)
         self._routes = RouteServiceStub(self.channel)
         self._silences = SilenceServiceStub(self.channel)

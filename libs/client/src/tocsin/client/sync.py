@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tocsin.api.alert.v1.alert_pb2 import Alert
     from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.client.retry import RetryPolicy
+    from tocsin.common.rpc.client_credentials import ClientCredentials
 
 
 class SyncAlertClient(SyncCalls):
@@ -34,8 +35,16 @@ class SyncAlertClient(SyncCalls):
         ...     alerts.auto_resolve("web-1", "backup_failed", "home")
     """
 
-    def __init__(self, target: str | grpc.Channel, *, retry: RetryPolicy | None = None) -> None:
-        super().__init__(target, retry=retry)
+    _service = "ALERT"
+
+    def __init__(
+        self,
+        target: str | grpc.Channel,
+        *,
+        retry: RetryPolicy | None = None,
+        credentials: ClientCredentials | None = None,
+    ) -> None:
+        super().__init__(target, retry=retry, credentials=credentials)
         self._stub = AlertServiceStub(self.channel)
 
     def raise_or_touch(

@@ -10,12 +10,13 @@ import difflib
 import os
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from tocsin.common.postgres.connecting import database_url
+from tocsin.common.secret_files import SUFFIX, given_by_file, read_secret_file, secret_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,8 @@ class ConfigError(Exception):
 class ServiceSettings(BaseSettings):
     """The base of a service's settings; a subclass sets `env_prefix` in its `model_config`.
 
-    An empty variable counts as unset.
+    An empty variable counts as unset. A setting that holds a secret may be read from a file, which
+    the variable of its name and `_FILE` names; see `load_settings`.
     """
 
     model_config = SettingsConfigDict(
@@ -55,17 +57,37 @@ def load_settings(cls: type[Settings]) -> Settings:
     `TOCSIN_ALERT_LISTEN: has no port; write 127.0.0.1:7070`. No value is repeated: it may be a
     secret.
     """
-    misspelt = list(_misspelt(cls))
+    secrets, unread = _from_files(cls)
+    wrong = [*unread.values(), *_misspelt(cls)]
     try:
-        settings = cls()
+        settings = cls(**secrets)
     except ValidationError as error:
-        told = [_problem(cls, each) for each in error.errors(include_url=False)]
-        raise ConfigError(*told, *misspelt) from None
+        errors = error.errors(include_url=False)
+        told = [_problem(cls, each) for each in errors if not unread.keys() & {*each["loc"]}]
+        raise ConfigError(*"\n".join(told).splitlines(), *wrong) from None
     except SettingsError as error:
-        raise ConfigError(str(error), *misspelt) from None
-    if misspelt:
-        raise ConfigError(*misspelt)
+        raise ConfigError(str(error), *wrong) from None
+    if wrong:
+        raise ConfigError(*wrong)
     return settings
+
+
+def _from_files(cls: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what files hold for fields, and a sentence for each field that has no such value."""
+    read, unread = dict[str, Any](), dict[str, str]()
+    for field in secret_fields(cls.model_fields):
+        name = variable(cls, field)
+        path = given_by_file(name)
+        if path is None:
+            continue
+        if os.environ.get(name):
+            unread[field] = f"{name}{SUFFIX}: is set, and so is {name}; set only one of them"
+            continue
+        try:
+            read[field] = read_secret_file(path)
+        except ValueError as error:
+            unread[field] = f"{name}{SUFFIX}: {error}"
+    return read, unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +103,15 @@ class SettingRow:
 
 def setting_rows(cls: type[ServiceSettings]) -> list[SettingRow]:
     """Return every setting of a service, in the order of its fields."""
-    return [
-        SettingRow(
-            variable(cls, name),
-            _shown_default(field),
-            field.description or "",
-            _bounds(field),
-            field.is_required(),
-        )
-        for name, field in cls.model_fields.items()
-    ]
+    in_files = secret_fields(cls.model_fields)
+    rows = list[SettingRow]()
+    for field, told in cls.model_fields.items():
+        name, about = variable(cls, field), told.description or ""
+        required = told.is_required()
+        rows.append(SettingRow(name, _shown_default(told), about, _bounds(told), required))
+        if field in in_files:
+            rows.append(SettingRow(name + SUFFIX, "", f"A file that holds it, instead of {name}."))
+    return rows
 
 
 def variable(cls: type[ServiceSettings], field: str) -> str:
@@ -130,9 +151,12 @@ def _problem(cls: type[ServiceSettings], error: ErrorDetails) -> str:
     if not error["loc"]:  # of several settings together: the sentence names them itself
         return str(error.get("ctx", {}).get("error", error["msg"]))
     field = str(error["loc"][0])
+    name = variable(cls, field)
+    if field in secret_fields(cls.model_fields) and given_by_file(name):
+        name += SUFFIX
     wrong = _wrong(error)
     hint = "" if "; write " in wrong else _hint(cls.model_fields.get(field))
-    return f"{variable(cls, field)}: {wrong}{hint}"
+    return f"{name}: {wrong}{hint}"
 
 
 def _wrong(error: ErrorDetails) -> str:
@@ -154,6 +178,7 @@ def _misspelt(cls: type[ServiceSettings]) -> Iterator[str]:
     """Tell variables that are no setting, but nearly one. Others may belong to other programs."""
     prefix = variable(cls, "")
     known = [name.upper() for name in cls.model_fields]
+    known += [name.upper() + SUFFIX for name in secret_fields(cls.model_fields)]
     for name in sorted(os.environ):
         own = name.removeprefix(prefix)
         if not name.startswith(prefix) or own in known:

@@ -10,15 +10,19 @@ import asyncio
 import random
 import signal
 from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from tocsin.common.backoff import Backoff
 from tocsin.common.errors import UnavailableError
+from tocsin.common.service_manager import service_manager
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from tocsin.common.service_manager import ServiceManager
 
 _log = structlog.get_logger()
 
@@ -40,6 +44,8 @@ class BackgroundLoop:
     `wake`, which also ends any other rest. A step that fails is logged and tried again after a
     backoff, which only `stop` cuts short: what wakes a loop often must not turn into a storm of
     failures.
+
+    `steps` and `failures` count what it has done, and `busy_seconds` how long that took.
     """
 
     def __init__(
@@ -53,6 +59,9 @@ class BackgroundLoop:
     ) -> None:
         """`grace` is what a step in progress is given at `stop` before it is cancelled."""
         self.name = name
+        self.steps = 0
+        self.failures = 0
+        self.busy_seconds = 0.0
         self._step = step
         self._backoff = backoff
         self._grace = grace
@@ -94,15 +103,24 @@ class BackgroundLoop:
         while not self._stopping.is_set():
             self._woken.clear()
             try:
-                rest = await self._step()
+                rest = await self._measured_step()
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a step meets
                 failures += 1
+                self.failures += 1
                 pause = self._backoff.delay(failures, self._chance())
                 self._tell(error, failures, pause)
                 await _wait(self._stopping, pause)
             else:
                 failures = 0
                 await _wait(self._woken, rest)
+
+    async def _measured_step(self) -> timedelta | None:
+        self.steps += 1
+        began = perf_counter()
+        try:
+            return await self._step()
+        finally:
+            self.busy_seconds += perf_counter() - began
 
     def _tell(self, error: Exception, failures: int, pause: timedelta) -> None:
         told = _log.bind(loop=self.name, failures=failures, retry_in_s=pause.total_seconds())
@@ -126,13 +144,17 @@ async def _wait(event: asyncio.Event, limit: timedelta | None) -> None:
 async def run_until_signal(
     service: Lifecycle,
     signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+    *,
+    manager: ServiceManager | None = None,
 ) -> None:
     """Start a service and stop it at the first signal, gracefully; at the second, at once.
 
     A signal during `start` cancels it. Whatever `start` raises is raised again, after `stop`.
+    `manager`, by default the one that started this process, is told of both.
 
     Raises SystemExit (128 + signal, as shells count) when it did not come to a graceful end.
     """
+    manager = manager or service_manager()
     asked, insisted = asyncio.Event(), asyncio.Event()
     last_signal = 0
 
@@ -147,8 +169,10 @@ async def run_until_signal(
     try:
         try:
             if await _finishes(service.start(), before=asked):
+                manager.ready()
                 await asked.wait()
         finally:
+            manager.stopping()
             stopped = await _finishes(service.stop(), before=insisted)
     finally:
         for number in signals:

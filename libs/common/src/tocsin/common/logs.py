@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from tocsin.common.log_secrets import hide_secrets, without_secrets
+
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 
 def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send all logs of this process, those of libraries included, to stderr.
 
-    Each line bears a `service`, a `level`, a `timestamp` (UTC, ISO 8601) and an `event`. `level`
-    is a name that the standard library knows. Calling it again replaces what was set up before.
+    Each line bears a `service`, a `level`, a `timestamp` (UTC, ISO 8601) and an `event`, and no
+    secret. `level` is a name that the standard library knows. Calling it again replaces what was
+    set up before.
     """
     out = sys.stderr if stream is None else stream
     shared: list[Processor] = [
@@ -62,11 +66,17 @@ def _rendering(*, for_people: bool) -> list[Processor]:
     # Tracebacks without the values of variables: those may be secrets.
     if for_people:
         return [
-            structlog.dev.ConsoleRenderer(
-                exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-            )
+            hide_secrets,
+            structlog.dev.ConsoleRenderer(exception_formatter=_traceback, pad_event_to=0),
         ]
     return [
         structlog.processors.format_exc_info,
+        hide_secrets,
         structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
     ]
+
+
+def _traceback(out: TextIO, error: ExcInfo) -> None:
+    told = StringIO()
+    structlog.dev.plain_traceback(told, error)
+    out.write(without_secrets(told.getvalue()))

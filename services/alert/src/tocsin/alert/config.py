@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from tocsin.common.config import DatabaseUrl, ListenAddress, ServiceSettings
+from tocsin.common.config import DatabaseUrl, ListenAddress
+from tocsin.common.deployment_settings import HealthSettings, PoolerSettings
+from tocsin.common.identity.settings import SecuritySettings
+from tocsin.common.rpc.limit_settings import LimitSettings
+from tocsin.common.telemetry.settings import TelemetrySettings
+
+MIGRATIONS: Final = Path(__file__).parent / "store" / "migrations"
 
 
-class AlertSettings(ServiceSettings):
+class AlertSettings(
+    SecuritySettings, LimitSettings, TelemetrySettings, HealthSettings, PoolerSettings
+):
     """Every setting of the service. Read them with `load_settings(AlertSettings)`."""
 
     model_config = SettingsConfigDict(env_prefix="TOCSIN_ALERT_")
@@ -21,17 +30,24 @@ class AlertSettings(ServiceSettings):
         description="Where to listen, host:port. Port 0 takes a free one.",
     )
     database_url: DatabaseUrl = Field(
-        description="The PostgreSQL database of this service. It needs a direct connection: "
-        "a pooler in transaction mode forgets LISTEN. Options such as ?sslmode=verify-full may "
-        "follow; they mean what they mean to libpq.",
+        description="The PostgreSQL database of this service. Options such as "
+        "?sslmode=verify-full may follow; they mean what they mean to libpq. Through a pooler in "
+        "transaction mode, set TOCSIN_ALERT_DATABASE_DIRECT_URL as well.",
         examples=["postgresql://tocsin:password@127.0.0.1:5432/tocsin_alert"],
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many processes serve, on one port. Each is a whole service with "
+        "connections of its own to the database, which puts their writes in order.",
     )
     database_connections: int = Field(
         default=10,
         ge=8,
         le=200,
-        description="Connections to the database at most, 8 to 200: four for what is written, "
-        "the rest for what is read. One more listens.",
+        description="Connections to the database at most, 8 to 200, of each worker: four for what "
+        "is written, the rest for what is read. One more listens.",
     )
     database_wait_seconds: float = Field(
         default=10,
@@ -41,21 +57,15 @@ class AlertSettings(ServiceSettings):
     )
     migrate_on_start: bool = Field(
         default=True,
-        description="Whether to bring the schema up to date at the start, under a lock. "
-        "If not, run `tocsin-alert migrate` first.",
+        description="Whether to bring the schema up to date at the start, under a lock. What only "
+        "older code uses is left as long as other servers are connected. If not, run "
+        "`tocsin-alert migrate` first.",
     )
     drain_seconds: float = Field(
         default=5,
         ge=0,
         le=300,
         description="What calls in progress are given to finish when the service stops.",
-    )
-    max_message_bytes: int = Field(
-        default=4 << 20,
-        ge=64 << 10,
-        le=64 << 20,
-        description="The largest request, in bytes. A larger one is refused with "
-        "RESOURCE_EXHAUSTED.",
     )
     max_batch: int = Field(
         default=500,

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.common.clock import SystemClock
-from tocsin.common.postgres.engine import Database
-from tocsin.common.postgres.preparation import prepare
-from tocsin.common.postgres.reachable import is_reachable
+from tocsin.common.identity.security import Security
+from tocsin.common.postgres.access import open_database, open_sessions, prepare_for
 from tocsin.common.rpc.channel import open_channel
-from tocsin.common.rpc.probes import Probes
-from tocsin.common.rpc.server import RpcServer
 from tocsin.notify.channels.catalogue import SPECS
 from tocsin.notify.channels.registry import Senders
 from tocsin.notify.delivery.dispatcher import Dispatcher, DispatchOptions
@@ -24,13 +21,17 @@ from tocsin.notify.delivery.health import HealthRecord
 from tocsin.notify.delivery.queue import DeliveryQueue
 from tocsin.notify.delivery.retention import Retention
 from tocsin.notify.follower.follower import Follower
-from tocsin.notify.services import NEEDS, Parts, register
+from tocsin.notify.rpc.access import RULES
+from tocsin.notify.services import Parts, make_probes, make_server
 from tocsin.notify.store.catching_up import CatchingUp
 from tocsin.notify.store.channels import ChannelStore
 from tocsin.notify.store.sealing import Sealing
 from tocsin.notify.sweep.parts import Sweeps
+from tocsin.notify.telemetry.parts import NotifyTelemetry
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
     from tocsin.common.clock import Clock
     from tocsin.notify.config import NotifySettings
 
@@ -51,18 +52,23 @@ class NotifyApp:
         *,
         clock: Clock | None = None,
         senders: Senders | None = None,
+        tracers: TracerProvider | None = None,
     ) -> None:
         self.port = 0
         self._settings = settings
         self._clock = clock = clock or SystemClock()
-        self._url = settings.database_url.get_secret_value()
         self._running: AsyncExitStack | None = None
 
-        self._database = database = Database(
-            self._url, application_name="tocsin-notify", pool_size=settings.database_connections
+        self._database = database = open_database(
+            settings, "tocsin-notify", pool_size=settings.database_connections
+        )
+        self._sessions = open_sessions(settings, "tocsin-notify", database)
+        self._security = Security(
+            settings, database, program="tocsin-notify", rules=RULES, clock=clock
         )
         self._channels = ChannelStore(database, Sealing(settings.key()), clock)
         self._senders = senders or Senders(settings.allowed_networks, clock=clock)
+        self.telemetry = NotifyTelemetry(settings, clock, tracers)
         queue = DeliveryQueue(
             database,
             clock=clock,
@@ -75,24 +81,25 @@ class NotifyApp:
         self._dispatcher = Dispatcher(
             queue,
             self._channels,
-            self._senders,
+            self.telemetry.watched(self._senders),
             clock=clock,
             options=DispatchOptions(settings.lease, settings.channel_concurrency, settings.drain),
             ready=self._catching_up.is_over,
             health=partial(HealthRecord, database, clock=clock, rule=settings.breaker_rule),
         )
         self._retention = Retention(database, clock=clock, keep=settings.retention)
-        self._alert = open_channel(settings.alert_target)
+        self._alert = open_channel(settings.alert_target, settings.alert_credentials)
         wake = self._dispatcher.wake
         self._follower = Follower(
-            database, self._alert, clock=clock, on_commit=wake, flap_rule=settings.flap_rule
+            self._sessions, self._alert, clock=clock, on_commit=wake, flap_rule=settings.flap_rule
         )
         self._sweeps = Sweeps(settings, database, self._alert, clock=clock, on_change=wake)
+        self.telemetry.show(database, self._sweeps.parts)
 
     async def start(self) -> None:
         """Serve. What has begun is stopped again when the rest fails.
 
-        Raises UnreachableError, MigrationError, UnavailableError or ListenError.
+        Raises UnreachableError, MigrationError, UnavailableError, ConfigError or ListenError.
         """
         if self._running is not None:
             return
@@ -100,12 +107,11 @@ class NotifyApp:
             running.push_async_callback(self._database.close)
             running.push_async_callback(self._alert.close)
             running.push_async_callback(self._senders.close)
-            await prepare(
-                self._url,
-                MIGRATIONS,
-                patience=self._settings.database_wait,
-                migrate_first=self._settings.migrate_on_start,
-            )
+            running.push_async_callback(self._sessions.close)
+            await prepare_for(self._settings, MIGRATIONS)
+            for early in (self.telemetry, self._security):
+                await early.start()
+                running.push_async_callback(early.stop)
             await self._serve(running)
             self._catching_up.begin()
             for part in (self._retention, self._dispatcher, self._sweeps, self._follower):
@@ -122,28 +128,20 @@ class NotifyApp:
             _log.info("stopped")
 
     async def _serve(self, running: AsyncExitStack) -> None:
-        settings = self._settings
-        rpc = RpcServer(settings.listen, needs=NEEDS)
-        register(
-            rpc,
+        rpc = make_server(
             Parts(
-                settings=settings,
+                settings=self._settings,
+                security=self._security,
                 database=self._database,
                 channels=self._channels,
                 senders=self._senders,
                 clock=self._clock,
                 on_change=self._dispatcher.refresh,
-            ),
+                telemetry=self.telemetry,
+            )
         )
         self.port = await rpc.start()
-        running.push_async_callback(rpc.drain, settings.drain)
-        probes = Probes(
-            rpc.readiness,
-            {
-                "database": partial(is_reachable, self._database),
-                "stream": lambda: self._follower.is_well,
-                "dispatcher": lambda: self._dispatcher.works,
-            },
-        )
+        running.push_async_callback(rpc.drain, self._settings.drain)
+        probes = make_probes(rpc, self._database, self._follower, self._dispatcher)
         await probes.start()
         running.push_async_callback(probes.stop)

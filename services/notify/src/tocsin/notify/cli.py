@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import tocsin.common.lean  # noqa: F401 - before anything else
+
+# isort: split
 import asyncio
 import base64
 import secrets
-from importlib.metadata import version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tocsin.common.commandline import collect_garbage_seldom, problems_told
+from tocsin.common.commandline import collect_garbage_seldom, problems_told, run
 from tocsin.common.config import load_settings, setting_rows
+from tocsin.common.deployment_commands import PhaseOption, tell_health
+from tocsin.common.identity.local_commands import (
+    InsecureDevOption,
+    let_everybody_in,
+    settings_of,
+    token_commands,
+)
 from tocsin.common.lifecycle import run_until_signal
 from tocsin.common.logs import configure_logs
-from tocsin.common.postgres.preparation import prepare
+from tocsin.common.postgres.migrator import migrate
+from tocsin.common.postgres.reachable import wait_until_reachable
 from tocsin.notify.app import MIGRATIONS, NotifyApp
 from tocsin.notify.config import KEY_BYTES, DatabaseSettings, NotifySettings
+
+if TYPE_CHECKING:
+    from tocsin.common.postgres.revisions import Phase
 
 PROGRAM = "tocsin-notify"
 
@@ -31,6 +44,9 @@ cli = typer.Typer(
 )
 
 
+cli.add_typer(token_commands(PROGRAM, MIGRATIONS, settings_of(DatabaseSettings)), name="token")
+
+
 def main() -> None:
     """Run the command."""
     cli(prog_name=PROGRAM)
@@ -38,6 +54,8 @@ def main() -> None:
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # which loads much
+
         typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 
@@ -57,24 +75,36 @@ def root(
 
 
 @cli.command()
-def serve() -> None:
+def serve(insecure_dev: InsecureDevOption = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Then finish what is being sent, and exit.
     """
     with problems_told(PROGRAM):
+        let_everybody_in(NotifySettings, insecure_dev)
         settings = load_settings(NotifySettings)
         configure_logs(PROGRAM, level=settings.log_level)
         collect_garbage_seldom()
-        asyncio.run(_serve(settings))
+        run(_serve(settings))
 
 
 @cli.command("migrate")
-def migrate_database() -> None:
+def migrate_database(phase: PhaseOption = None) -> None:
     """Bring the schema of the database up to date, and exit."""
     with problems_told(PROGRAM):
-        asyncio.run(_migrate(load_settings(DatabaseSettings)))
+        asyncio.run(_migrate(load_settings(DatabaseSettings), phase))
     typer.echo("The schema is up to date.")
+
+
+@cli.command()
+def health() -> None:
+    """Tell the health of the service that runs here with these settings.
+
+    The exit code is 0 when it is SERVING, else 1.
+    """
+    with problems_told(PROGRAM):
+        settings = load_settings(NotifySettings)
+        tell_health(settings.health_listen or settings.listen)
 
 
 @cli.command("generate-key")
@@ -97,6 +127,6 @@ async def _serve(settings: NotifySettings) -> None:
     await run_until_signal(NotifyApp(settings))
 
 
-async def _migrate(settings: DatabaseSettings) -> None:
-    url = settings.database_url.get_secret_value()
-    await prepare(url, MIGRATIONS, patience=settings.database_wait)
+async def _migrate(settings: DatabaseSettings, phase: Phase | None) -> None:
+    await wait_until_reachable(settings.direct_url, settings.database_wait)
+    await migrate(settings.direct_url, MIGRATIONS, phase=phase)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import timedelta
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -18,10 +18,15 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from tocsin.common.config import DatabaseUrl, ListenAddress, Networks, ServiceSettings, Target
+from tocsin.common.config import DatabaseUrl, ListenAddress, Networks
+from tocsin.common.deployment_settings import HealthSettings, PoolerSettings
+from tocsin.common.identity.settings import SecuritySettings
+from tocsin.common.rpc.limit_settings import LimitSettings
+from tocsin.common.telemetry.settings import TelemetrySettings
 from tocsin.notify.delivery.breaker import BreakerRule
 from tocsin.notify.delivery.retry import DEFAULT_SCHEDULE, RetrySchedule
 from tocsin.notify.domain.flap import FlapRule
+from tocsin.notify.follower.settings import AlertAccessSettings
 from tocsin.notify.sweep.settings import WatchSettings
 
 KEY_BYTES = 32
@@ -73,14 +78,14 @@ def _delays(delays: tuple[float, ...]) -> tuple[float, ...]:
 Delays = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_split), AfterValidator(_delays)]
 
 
-class DatabaseSettings(ServiceSettings):
+class DatabaseSettings(PoolerSettings):
     """Where the data is: all that `tocsin-notify migrate` needs."""
 
     model_config = SettingsConfigDict(env_prefix="TOCSIN_NOTIFY_")
 
     database_url: DatabaseUrl = Field(
-        description="The PostgreSQL database of this service. It needs a direct connection: "
-        "a pooler in transaction mode forgets who follows.",
+        description="The PostgreSQL database of this service. Through a pooler in transaction "
+        "mode, set TOCSIN_NOTIFY_DATABASE_DIRECT_URL as well.",
         examples=["postgresql://tocsin:password@127.0.0.1:5432/tocsin_notify"],
     )
     database_wait_seconds: float = Field(
@@ -95,7 +100,15 @@ class DatabaseSettings(ServiceSettings):
         return timedelta(seconds=self.database_wait_seconds)
 
 
-class NotifySettings(WatchSettings, DatabaseSettings):
+class NotifySettings(
+    SecuritySettings,
+    AlertAccessSettings,
+    LimitSettings,
+    TelemetrySettings,
+    WatchSettings,
+    HealthSettings,
+    DatabaseSettings,
+):
     """Every setting of the service. Read them with `load_settings(NotifySettings)`."""
 
     listen: ListenAddress = Field(
@@ -110,12 +123,9 @@ class NotifySettings(WatchSettings, DatabaseSettings):
     )
     migrate_on_start: bool = Field(
         default=True,
-        description="Whether to bring the schema up to date at the start, under a lock. "
-        "If not, run `tocsin-notify migrate` first.",
-    )
-    alert_target: Target = Field(
-        default="127.0.0.1:7070",
-        description="Where tocsin-alert listens, host:port.",
+        description="Whether to bring the schema up to date at the start, under a lock. What only "
+        "older code uses is left as long as other servers are connected. If not, run "
+        "`tocsin-notify migrate` first.",
     )
     secret_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tocsin.api.notify.v1.channel_service_pb2_grpc import add_ChannelServiceServicer_to_server
 from tocsin.api.notify.v1.delivery_service_pb2_grpc import add_DeliveryServiceServicer_to_server
 from tocsin.api.notify.v1.route_service_pb2_grpc import add_RouteServiceServicer_to_server
 from tocsin.api.notify.v1.silence_service_pb2_grpc import add_SilenceServiceServicer_to_server
+from tocsin.common.identity.identity_rules import IDENTITY_SERVICE
 from tocsin.common.ids import uuid7
+from tocsin.common.postgres.reachable import is_reachable
+from tocsin.common.rpc.probes import Probes
+from tocsin.common.rpc.server import RpcServer
 from tocsin.notify.rpc.channel_service import ChannelService
 from tocsin.notify.rpc.delivery_service import DeliveryService
 from tocsin.notify.rpc.route_service import RouteService
@@ -26,11 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tocsin.common.clock import Clock
+    from tocsin.common.identity.security import Security
     from tocsin.common.postgres.engine import Database
-    from tocsin.common.rpc.server import RpcServer
     from tocsin.notify.channels.registry import Senders
     from tocsin.notify.config import NotifySettings
+    from tocsin.notify.delivery.dispatcher import Dispatcher
+    from tocsin.notify.follower.follower import Follower
     from tocsin.notify.store.channels import ChannelStore
+    from tocsin.notify.telemetry.parts import NotifyTelemetry
 
 # Channels, routes and silences can be kept while the alert service is away; deliveries cannot
 # come in.
@@ -39,6 +47,7 @@ NEEDS = {
     "tocsin.api.notify.v1.DeliveryService": ("database", "stream", "dispatcher"),
     "tocsin.api.notify.v1.RouteService": ("database",),
     "tocsin.api.notify.v1.SilenceService": ("database",),
+    IDENTITY_SERVICE: ("database",),
 }
 
 
@@ -47,19 +56,48 @@ class Parts:
     """What the services share. `on_change`: there may be something new to deliver."""
 
     settings: NotifySettings
+    security: Security
     database: Database
     channels: ChannelStore
     senders: Senders
     clock: Clock
     on_change: Callable[[], None]
+    telemetry: NotifyTelemetry
 
 
-def register(rpc: RpcServer, parts: Parts) -> None:
-    """Add every service to a server that has not started."""
+def make_server(parts: Parts) -> RpcServer:
+    """Return a server with every service, not started."""
+    settings = parts.settings
+    rpc = RpcServer(
+        settings.listen,
+        needs=NEEDS,
+        limits=settings.limits,
+        door=parts.security.door,
+        health_listen=settings.health_listen,
+        observer=parts.telemetry.calls,
+        around=parts.telemetry.around,
+    )
+    parts.telemetry.readiness = rpc.readiness
     _add_channels(rpc, parts)
     _add_deliveries(rpc, parts)
     _add_routes(rpc, parts)
     _add_silences(rpc, parts)
+    parts.security.serve_on(rpc)
+    return rpc
+
+
+def make_probes(
+    rpc: RpcServer, database: Database, follower: Follower, dispatcher: Dispatcher
+) -> Probes:
+    """Return what keeps the readiness of a server true, not started."""
+    return Probes(
+        rpc.readiness,
+        {
+            "database": partial(is_reachable, database),
+            "stream": lambda: follower.is_well,
+            "dispatcher": lambda: dispatcher.works,
+        },
+    )
 
 
 def _add_channels(rpc: RpcServer, parts: Parts) -> None:

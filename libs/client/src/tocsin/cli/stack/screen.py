@@ -21,7 +21,7 @@ def screen(settings: StackSettings, program: str) -> str:
     log = _short(settings.data.absolute() / "log")
     database = "as given" if settings.databases else _short(settings.data.absolute() / "postgres")
     return f"""\
-Tocsin is up. Ctrl-C stops it; the data stays.
+Tocsin is up. Ctrl-C stops it; the data stays. Everybody on this machine may do everything.
 
   alert     {alert}   log {log}/alert.log
   notify    {notify}   log {log}/notify.log

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, cast
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from tocsin.common.postgres.connecting import connect, database_url
 from tocsin.common.postgres.failures import told_plainly
 from tocsin.common.postgres.patience import ANSWER_WITHIN
+from tocsin.common.postgres.pooler import pooled_creator, session_options, unique_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,37 +61,55 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no t
         self._top_xact = None
 
 
+class _PooledConnection(_Connection):
+    """A connection through a pooler in transaction mode."""
+
+    def _get_unique_id(self, prefix: str) -> str:
+        return unique_name(prefix)
+
+
 class Database:
     """A pool of connections to one PostgreSQL database.
 
     Every failure to reach or use the server leaves its context managers as UnavailableError
     (DATABASE_UNAVAILABLE), one for want of room as ResourceExhaustedError (STORAGE_FULL). Other
-    database errors pass through: they are bugs, or are told apart by the caller.
+    database errors pass through: they are bugs, or are told apart by the caller. `failures` counts
+    those two.
     """
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = 8) -> None:
+    def __init__(
+        self, url: str, *, application_name: str, pool_size: int = 8, pooled: bool = False
+    ) -> None:
+        """`pooled` says that the URL leads through a pooler in transaction mode."""
         self.url = database_url(url)
+        self.pool_size = pool_size
+        self.failures = 0
+        create = partial(
+            connect,
+            self.url,
+            connection_class=_PooledConnection if pooled else _Connection,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=30,
+            **session_options(application_name, pooled=pooled),
+        )
+        through_pooler = pooled_creator(create, lambda: self._engine)
         self._engine: AsyncEngine = create_async_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_LEND_SECONDS,
             pool_use_lifo=True,  # the one used last needs no asking
-            async_creator=partial(
-                connect,
-                self.url,
-                connection_class=_Connection,
-                timeout=_CONNECT_SECONDS,
-                command_timeout=30,
-                server_settings={
-                    "application_name": application_name,
-                    "timezone": "UTC",
-                    "idle_in_transaction_session_timeout": "30000",
-                    # A plan kept from when a table was small scans all of it once it is not.
-                    "plan_cache_mode": "force_custom_plan",
-                },
-            ),
+            **({"creator": through_pooler} if pooled else {"async_creator": create}),
         )
+
+    def _count_failure(self) -> None:
+        self.failures += 1
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are lent just now."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     @asynccontextmanager
     async def core(self) -> AsyncIterator[AsyncConnection]:
@@ -115,7 +135,7 @@ class Database:
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[tuple[AsyncConnection, _Connection]]:
         """Lend a connection that lives, and take it back at rest or not at all."""
-        with told_plainly():
+        with told_plainly(self._count_failure):
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(_LEND_SECONDS):
                     wrapper = await stack.enter_async_context(self._engine.connect())

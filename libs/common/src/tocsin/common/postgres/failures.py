@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tocsin.common.errors import ResourceExhaustedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # SQLSTATEs by prefix, https://www.postgresql.org/docs/current/errcodes-appendix.html:
 # connection exceptions, refused logins, a missing database, a read-only server (a standby),
@@ -51,11 +51,15 @@ def _lost_connection(error: BaseException) -> bool:
     return isinstance(error, OSError | PoolTimeoutError)
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def told_plainly(on_failure: Callable[[], None] = _nobody) -> Iterator[None]:
     """Turn a failure to reach or use the server into UnavailableError or ResourceExhaustedError.
 
-    Any other error passes through.
+    `on_failure` is called for each. Any other error passes through.
     """
     try:
         yield
@@ -69,10 +73,12 @@ def told_plainly() -> Iterator[None]:
     ) as error:
         state = sqlstate_of(error)
         if state.startswith(_FULL):
+            on_failure()
             raise ResourceExhaustedError(
                 "The database has no room left. An operator must make room; nothing was changed.",
                 reason="STORAGE_FULL",
             ) from error
         if state.startswith(_AWAY) or (not state and _lost_connection(error)):
+            on_failure()
             raise unavailable() from error
         raise

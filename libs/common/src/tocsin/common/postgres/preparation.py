@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 
 async def prepare(
-    url: str, scripts: Path, *, patience: timedelta, migrate_first: bool = True
+    url: str,
+    scripts: Path,
+    *,
+    patience: timedelta,
+    migrate_first: bool = True,
+    pooler: str | None = None,
 ) -> None:
     """Return once a database answers and its schema is the newest in `scripts`.
 
     It may go away and come back meanwhile, as long as it takes no longer than `patience` in all.
-    Without `migrate_first` the schema is only looked at.
+    Without `migrate_first` the schema is only looked at; with it, what comes after the code is put
+    off while other servers are connected. `url` is a direct one; where the service
+    goes through a `pooler`, that one has to answer too.
 
     Raises UnreachableError, and MigrationError when the schema is not, or cannot be made, the
     newest.
@@ -31,10 +38,14 @@ async def prepare(
     deadline = loop.time() + patience.total_seconds()
     while True:
         left = timedelta(seconds=max(deadline - loop.time(), 0))
-        await wait_until_reachable(url, left)
+        for place in filter(None, (url, pooler)):
+            await wait_until_reachable(place, left)
         try:
             with told_plainly():
-                await (migrate if migrate_first else require_current_schema)(url, scripts)
+                if migrate_first:
+                    await migrate(url, scripts, considerate=True)
+                else:
+                    await require_current_schema(url, scripts)
         except UnavailableError:
             if loop.time() > deadline:
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     import grpc
 
@@ -25,12 +26,20 @@ class Peer:
 
     `actor` is its proven identity: `anonymous` for one that proves none. `traceparent` is the
     trace that it is part of, empty when there is none or when it is malformed. `host_ids` are
-    the hosts that it may speak of; empty for all of them.
+    the hosts that it may speak of; empty for all of them. `roles` are what it may do, by name;
+    where nobody proves anything they are empty and all is allowed. `is_person`: what it changes
+    belongs into the audit trail. `credential_id` is what it proved itself by.
     """
 
     actor: str
     traceparent: str
     host_ids: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    is_person: bool = True
+    credential_id: UUID | None = None
+
+
+_NOBODY = Peer(ANONYMOUS, "")
 
 
 class Admission(Protocol):
@@ -71,12 +80,21 @@ def peer_of(context: Context | CallContext) -> Peer:
 
 def anonymous_peer(context: Context) -> Peer:
     """Return a peer that proves nothing."""
-    return Peer(ANONYMOUS, traceparent_of(context))
+    traceparent = traceparent_of(context)
+    return Peer(ANONYMOUS, traceparent) if traceparent else _NOBODY
 
 
 def traceparent_of(context: Context) -> str:
     """Return the trace that a call is part of; empty without one."""
+    return read_metadata(context)[1]
+
+
+def read_metadata(context: Context) -> tuple[str | None, str]:
+    """Return the `authorization` that a call bears, if it does, and its trace, '' without one."""
+    authorization, traceparent = None, ""
     for key, value in context.invocation_metadata() or ():
         if key == "traceparent" and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
-            return value
-    return ""
+            traceparent = traceparent or value
+        elif key == "authorization" and isinstance(value, str):
+            authorization = value if authorization is None else authorization
+    return authorization, traceparent

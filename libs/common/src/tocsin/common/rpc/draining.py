@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from tocsin.common.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tocsin.common.errors import TocsinError
+    from tocsin.common.rpc.caller import Peer
 
 _MOMENT_SECONDS = 0.2
 _QUIET_SECONDS = 0.05
@@ -34,8 +37,8 @@ class Draining:
     def __init__(self) -> None:
         self.begun = False
         self._refused = 0
-        self._streams: set[asyncio.Task[object]] = set()
-        self._ended: set[asyncio.Task[object]] = set()
+        self._streams: dict[asyncio.Task[object], Peer] = {}
+        self._ended: dict[asyncio.Task[object], TocsinError] = {}
 
     async def begin(self) -> None:
         """Refuse new calls from now on, and end every stream with UNAVAILABLE (DRAINING).
@@ -45,9 +48,15 @@ class Draining:
         self.begun = True
         if self._streams:
             await asyncio.wait(tuple(self._streams), timeout=_MOMENT_SECONDS)
-        for task in tuple(self._streams):
-            self._ended.add(task)
-            task.cancel()
+        self.end_streams(lambda _: draining_error())
+
+    def end_streams(self, why: Callable[[Peer], TocsinError | None]) -> None:
+        """End each stream for which there is a reason to, with that error."""
+        for task, peer in tuple(self._streams.items()):
+            error = why(peer)
+            if error is not None and task not in self._ended:
+                self._ended[task] = error
+                task.cancel()
 
     def refuse_if_begun(self) -> None:
         """Raise UnavailableError (DRAINING) once draining has begun."""
@@ -69,22 +78,22 @@ class Draining:
             await asyncio.sleep(_QUIET_SECONDS)
 
     @contextmanager
-    def ends_this_stream(self) -> Iterator[None]:
-        """End what runs inside with `draining_error` when draining begins.
+    def ends_this_stream(self, peer: Peer) -> Iterator[None]:
+        """End what runs inside, for a peer, with the error that `end_streams` gives.
 
         Any other cancellation passes through as it is.
         """
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a stream runs in a task")
-        self._streams.add(task)
+        self._streams[task] = peer
         try:
             yield
         except asyncio.CancelledError:
             if task not in self._ended:
                 raise
             task.uncancel()
-            raise draining_error() from None
+            raise self._ended[task] from None
         finally:
-            self._streams.discard(task)
-            self._ended.discard(task)
+            self._streams.pop(task, None)
+            self._ended.pop(task, None)

@@ -52,6 +52,10 @@ class Readiness:
         """Name the conditions that do not hold."""
         return sorted(name for name, holds in self._holds.items() if not holds)
 
+    def conditions(self) -> dict[str, bool]:
+        """Return every condition and whether it holds."""
+        return dict(self._holds)
+
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve grpc.health.v1.Health."""
         health_pb2_grpc.add_HealthServicer_to_server(self, server)

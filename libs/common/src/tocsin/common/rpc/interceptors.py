@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
@@ -17,8 +18,9 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from tocsin.common.errors import FieldViolation, InvalidArgumentError, TocsinError
-from tocsin.common.rpc.caller import Anyone, CallContext
-from tocsin.common.rpc.status import internal, status_of
+from tocsin.common.rpc.caller import Anyone, CallContext, peer_of
+from tocsin.common.rpc.observing import named_in, tell_refusal
+from tocsin.common.rpc.status import code_of, internal, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tocsin.common.ids import NewId
     from tocsin.common.rpc.caller import Admission
     from tocsin.common.rpc.draining import Draining
+    from tocsin.common.rpc.observing import CallObserver
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_OK = grpc.StatusCode.OK.name
+_CANCELLED = grpc.StatusCode.CANCELLED.name
+_INTERNAL = grpc.StatusCode.INTERNAL.name
+_UNKNOWN = grpc.StatusCode.UNKNOWN.name
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
@@ -58,9 +65,14 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         draining: Draining,
         *,
         admission: Admission | None = None,
+        observer: CallObserver | None = None,
         new_id: NewId = uuid4,
     ) -> None:
-        """`admission` says who may call what; without it anybody may call everything."""
+        """`admission` says who may call what; without it anybody may call everything.
+
+        `observer` is told of each call as it ends.
+        """
+        self._observer = observer
         self._draining = draining
         self._admission = admission or Anyone()
         self._new_id = new_id
@@ -95,7 +107,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _ended_by_draining(self, behave: Behaviour) -> Behaviour:
         async def stream(request: Any, context: Context) -> Any:
-            with self._draining.ends_this_stream():
+            with self._draining.ends_this_stream(peer_of(context)):
                 return await behave(request, context)
 
         return stream
@@ -103,27 +115,54 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _telling_errors(self, method: str, behave: Behaviour) -> Behaviour:
         answers_to_the_last = method.startswith("/grpc.health.")
         admit = self._admission.check_of(method)
+        ended = None if self._observer is None else self._observer.of(method)
 
         async def call(request: Any, context: Context) -> Any:
+            began, code = perf_counter(), _CANCELLED
             try:
                 if not answers_to_the_last:
                     self._draining.refuse_if_begun()
                 admitted = CallContext(context, admit(context))
                 if type(request) is _Undecodable:
                     request.refuse()
-                return await behave(request, admitted)
+                answer = await behave(request, admitted)
+                code = _OK
             except TocsinError as error:
+                code = code_of(error).name
+                tell_refusal(method, request, error, code)
                 await _end(context, error)
             except grpc.aio.InternalError:  # a write to a peer that is gone
                 raise asyncio.CancelledError from None
             except grpc.aio.BaseError:  # the behaviour has ended the call itself
+                code = _code_given(context)
                 raise
-            except Exception:  # noqa: BLE001 - a bug, and this is where bugs end
-                error_id = self._new_id()
-                _log.exception("rpc failed", method=method, error_id=str(error_id))
-                await _end(context, internal(error_id))
+            except Exception as error:  # noqa: BLE001 - a bug, and this is where bugs end
+                code = _INTERNAL
+                await _end(context, self._told_bug(method, request, error))
+            else:
+                return answer
+            finally:
+                if ended is not None:
+                    ended(code, perf_counter() - began)
 
         return call
+
+    def _told_bug(self, method: str, request: Any, error: Exception) -> TocsinError:
+        error_id = self._new_id()
+        _log.error(
+            "rpc failed",
+            method=method,
+            error_id=str(error_id),
+            exc_info=error,
+            **named_in(request),
+        )
+        return internal(error_id)
+
+
+def _code_given(context: Context) -> str:
+    """Return the code with which a behaviour has ended its call."""
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else _UNKNOWN
 
 
 async def _end(context: Context, error: TocsinError) -> None:

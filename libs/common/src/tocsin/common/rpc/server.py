@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import grpc
 
+from tocsin.common.rpc.door import Door
 from tocsin.common.rpc.draining import Draining
 from tocsin.common.rpc.health import HEALTH_SERVICE, Readiness
+from tocsin.common.rpc.health_port import HealthPort
 from tocsin.common.rpc.interceptors import ErrorInterceptor
+from tocsin.common.rpc.limits import RpcLimits
+from tocsin.common.rpc.listening import ListenError, require_free
 from tocsin.common.rpc.reflection import add_reflection
+from tocsin.common.rpc.throttling import ThrottledAdmission
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tocsin.common.rpc.caller import Admission
+    from tocsin.common.errors import TocsinError
+    from tocsin.common.rpc.caller import Peer
+    from tocsin.common.rpc.observing import CallObserver
 
-MAX_MESSAGE_BYTES = 4 << 20
 DRAIN_GRACE = timedelta(seconds=5)
 
-_KEEPALIVE_SECONDS = 30
-_KEEPALIVE_TIMEOUT_SECONDS = 10
-_LEAST_SECONDS_BETWEEN_PINGS = 10
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the message says why in one line."""
+_NO_LIMITS = RpcLimits()
+_OPEN_TO_ALL = Door()
 
 
 class RpcServer:
-    """A gRPC server without encryption.
+    """A gRPC server.
 
     `listen` is `host:port`, port 0 for a free one. `needs` names every service with the
-    conditions of its readiness (see `Readiness`). Register the servicers on `server`, then
-    start. Make it inside the event loop that will run it.
+    conditions of its readiness (see `Readiness`). `door` says who is let in. `observer` hears of
+    every call, and what is `around` sees each before anything else does. `health_listen` is a
+    second address that answers for health only, without encryption. `shares_port`: other processes
+    listen there too, and somebody holds the address for all of them. Register the servicers on
+    `server`, then start. Make it inside the event loop that will run it.
     """
 
     def __init__(
@@ -45,28 +46,51 @@ class RpcServer:
         listen: str,
         *,
         needs: Mapping[str, Collection[str]],
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        admission: Admission | None = None,
+        limits: RpcLimits = _NO_LIMITS,
+        door: Door = _OPEN_TO_ALL,
+        observer: CallObserver | None = None,
+        around: Sequence[grpc.aio.ServerInterceptor] = (),
+        health_listen: str | None = None,
+        shares_port: bool = False,
     ) -> None:
         self._listen = listen
+        self._door = door
+        self._health_listen = health_listen
+        self._shares_port = shares_port
+        self._health_port: HealthPort | None = None
         self._draining = Draining()
         self.readiness = Readiness(needs)
         self.server: grpc.aio.Server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(self._draining, admission=admission)],
-            options=_options(max_message_bytes),
+            interceptors=[
+                *around,
+                ErrorInterceptor(
+                    self._draining,
+                    admission=ThrottledAdmission(door.admission, limits),
+                    observer=observer,
+                ),
+            ],
+            # Without it a second server would take a share of the calls silently.
+            options=[("grpc.so_reuseport", int(shares_port)), *limits.options()],
         )
         self.readiness.add_to(self.server)
-        add_reflection(self.server, (*needs, HEALTH_SERVICE))
+        if door.reflection:
+            add_reflection(self.server, (*needs, HEALTH_SERVICE))
 
     async def start(self) -> int:
         """Listen and serve. Returns the port. Raises ListenError when the address is taken."""
-        _try_to_bind(self._listen)
+        if not self._shares_port:
+            require_free(self._listen)
         try:
-            port = self.server.add_insecure_port(self._listen)
+            port = self._door.open(self.server, self._listen)
         except RuntimeError:
             raise ListenError(f"Cannot listen on {self._listen}.") from None
         await self.server.start()
+        await self._start_health_port()
         return port
+
+    def end_streams(self, why: Callable[[Peer], TocsinError | None]) -> None:
+        """End each open stream for whose peer there is a reason to, with that error."""
+        self._draining.end_streams(why)
 
     async def drain(self, grace: timedelta = DRAIN_GRACE) -> None:
         """Stop: not ready any more, streams ended, other calls given `grace` to finish.
@@ -77,41 +101,19 @@ class RpcServer:
         await self._draining.begin()
         await self._draining.until_quiet(grace)
         await self.server.stop(grace.total_seconds())
+        if self._health_port is not None:
+            await self._health_port.stop()
 
-
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        # A peer that fell silent is noticed, or it would block a write for ever.
-        ("grpc.keepalive_time_ms", _KEEPALIVE_SECONDS * 1000),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_SECONDS * 1000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_SECONDS_BETWEEN_PINGS * 1000),
-    ]
-
-
-def _try_to_bind(listen: str) -> None:
-    """Find out why an address cannot be had: gRPC itself does not say."""
-    host, _, port = listen.rpartition(":")
-    if listen.startswith("unix:") or not port.isdigit():
-        return
-    try:
-        addresses = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, kind, protocol, _, address in addresses:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-    except OSError as error:
-        raise ListenError(f"Cannot listen on {listen}: {_why(error)}.") from None
-
-
-def _why(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the port is taken by another program"
-    if isinstance(error, socket.gaierror):
-        return "the host name is not known"
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+    async def _start_health_port(self) -> None:
+        if self._health_listen is None:
+            return
+        try:
+            if not self._shares_port:
+                require_free(self._health_listen)
+            self._health_port = HealthPort(
+                self._health_listen, self.readiness, shares_port=self._shares_port
+            )
+            await self._health_port.start()
+        except (ListenError, RuntimeError):
+            await self.server.stop(None)
+            raise ListenError(f"Cannot listen on {self._health_listen}, for health.") from None

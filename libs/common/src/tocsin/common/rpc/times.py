@@ -19,10 +19,16 @@ _DAY_SECONDS = 86_400
 
 def to_timestamp(time: datetime) -> Timestamp:
     """Return an aware time as a Timestamp."""
+    stamp = Timestamp()
+    set_timestamp(stamp, time)
+    return stamp
+
+
+def set_timestamp(stamp: Timestamp, time: datetime) -> None:
+    """Set a Timestamp, such as a field of a message, to an aware time."""
     since = time - _EPOCH
-    return Timestamp(
-        seconds=since.days * _DAY_SECONDS + since.seconds, nanos=since.microseconds * 1000
-    )
+    stamp.seconds = since.days * _DAY_SECONDS + since.seconds
+    stamp.nanos = since.microseconds * 1000
 
 
 def from_timestamp(stamp: Timestamp) -> datetime:

@@ -31,6 +31,8 @@ _SHOWN_CHARACTERS = 64
 
 def check_text(found: Violations, path: str, value: str, *, most: int, least: int = 0) -> None:
     """Note a text that is too short, too long, or that PostgreSQL cannot hold."""
+    if least <= len(value) <= most and _is_plain(value):
+        return
     if not least <= len(value) <= most:
         if not value:
             found.add(path, f"must not be empty; write {least} to {most:,} characters")
@@ -43,6 +45,8 @@ def check_text(found: Violations, path: str, value: str, *, most: int, least: in
 
 def check_characters(found: Violations, path: str, value: str) -> None:
     """Note a text with characters that PostgreSQL cannot hold."""
+    if _is_plain(value):
+        return
     if "\0" in value:
         found.add(path, "holds a NUL character (U+0000); leave it out")
     if _SURROGATE.search(value):
@@ -66,13 +70,22 @@ def check_labels(found: Violations, path: str, labels: Mapping[str, str]) -> Non
         found.add(path, f"has {len(labels):,} labels; write at most {LABELS}")
         return
     for name, value in labels.items():
-        if not 1 <= len(name) <= LABEL_NAME_CHARACTERS:
-            found.add(
-                f"{path}[{shown(name)}]",
-                f"has a name of {len(name):,} characters; write 1 to {LABEL_NAME_CHARACTERS}",
-            )
-        check_characters(found, f"{path}[{shown(name)}]", name)
-        check_text(found, f"{path}[{shown(name)}]", value, most=LABEL_VALUE_CHARACTERS)
+        if not (
+            1 <= len(name) <= LABEL_NAME_CHARACTERS
+            and len(value) <= LABEL_VALUE_CHARACTERS
+            and _is_plain(name)
+            and _is_plain(value)
+        ):
+            _check_label(found, f"{path}[{shown(name)}]", name, value)
+
+
+def _check_label(found: Violations, path: str, name: str, value: str) -> None:
+    if not 1 <= len(name) <= LABEL_NAME_CHARACTERS:
+        found.add(
+            path, f"has a name of {len(name):,} characters; write 1 to {LABEL_NAME_CHARACTERS}"
+        )
+    check_characters(found, path, name)
+    check_text(found, path, value, most=LABEL_VALUE_CHARACTERS)
 
 
 def read_uuid(found: Violations, path: str, value: str) -> UUID | None:
@@ -106,6 +119,11 @@ def shown(value: str) -> str:
     """Return a caller's text as it may be repeated: short, and printable."""
     short = value if len(value) <= _SHOWN_CHARACTERS else value[: _SHOWN_CHARACTERS - 1] + "…"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a text surely holds nothing that PostgreSQL cannot; most texts are plain."""
+    return value.isascii() and "\0" not in value
 
 
 def _range(least: int, most: int) -> str:

@@ -45,8 +45,12 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the proven identity, whom it says it acts for, and its trace."""
+    """Who calls: the proven identity, whom it says it acts for, and its trace.
+
+    `is_person`: what it changes belongs into the audit trail.
+    """
 
     actor: str
     on_behalf_of: str = ""
     traceparent: str = ""
+    is_person: bool = False

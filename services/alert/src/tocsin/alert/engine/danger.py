@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -76,14 +75,14 @@ def rise(state: KeyState, multiple: int, occur_time: datetime, host_name: str) -
         return Decision(state, outcome=False, alert=state.alert)
     note = f"The last good backup is older than {_PASSED[multiple]}."
     steps: list[tuple[EventType, Alert]] = []
-    alert = replace(standing, host_name=host_name)
+    alert = standing._replace(host_name=host_name)
     if alert.acknowledgement is not None:
-        alert = replace(alert, acknowledgement=None, version=alert.version + 1)
+        alert = alert._replace(acknowledgement=None, version=alert.version + 1)
         steps.append((EventType.UNACKNOWLEDGED, alert))
-    alert = replace(
-        alert, severity=Severity.CRITICAL, objective_multiple=multiple, version=alert.version + 1
+    alert = alert._replace(
+        severity=Severity.CRITICAL, objective_multiple=multiple, version=alert.version + 1
     )
     steps.append((EventType.SEVERITY_CHANGED, alert))
     time = max(occur_time, standing.raise_time)
     changes = tuple(Change(kind, after, SERVICE, time, note) for kind, after in steps)
-    return Decision(replace(state, alert=alert), True, alert, changes)
+    return Decision(state._replace(alert=alert), True, alert, changes)

@@ -5,7 +5,7 @@ What is wrong stays wrong either way. An alert that is explained is itself never
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.alert.domain.event import EventType
@@ -88,8 +88,8 @@ def unsuppress(
     """
     if alert.resolution is not None or alert.suppressed_by is None:
         return Decision(state, outcome=False, alert=alert)
-    bare = replace(alert, host_name=host_name, suppressed_by=None, version=alert.version + 1)
+    bare = alert._replace(host_name=host_name, suppressed_by=None, version=alert.version + 1)
     note = "What explained this alert is over, and it still stands."
     time = max(occur_time, alert.raise_time)
     change = Change(EventType.UNSUPPRESSED, bare, SERVICE, time, note)
-    return Decision(replace(state, alert=bare), True, bare, (change,))
+    return Decision(state._replace(alert=bare), True, bare, (change,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.alert.domain.alert import Acknowledgement, Resolution, ResolveReason, Status
@@ -47,14 +47,13 @@ def acknowledge(state: KeyState, alert: Alert, act: Act, expire_time: datetime) 
     if alert.status is Status.ACKNOWLEDGED and not lapsed.outcome:
         return Decision(state, outcome=False, alert=alert)
     base = alert if lapsed.alert is None else lapsed.alert
-    taken = replace(
-        base,
+    taken = base._replace(
         host_name=act.host_name,
         acknowledgement=Acknowledgement(act.now, act.caller.actor, act.note, expire_time),
         version=base.version + 1,
     )
     change = Change(EventType.ACKNOWLEDGED, taken, act.caller, act.now, act.note)
-    return Decision(replace(state, alert=taken), True, taken, (*lapsed.changes, change))
+    return Decision(state._replace(alert=taken), True, taken, (*lapsed.changes, change))
 
 
 def resolve(state: KeyState, alert: Alert, act: Act) -> Decision[bool]:
@@ -66,8 +65,7 @@ def resolve(state: KeyState, alert: Alert, act: Act) -> Decision[bool]:
     """
     if alert.status is Status.RESOLVED:
         return Decision(state, outcome=False, alert=alert)
-    resolved = replace(
-        alert,
+    resolved = alert._replace(
         host_name=act.host_name,
         resolution=Resolution(act.now, act.caller.actor, ResolveReason.MANUAL),
         version=alert.version + 1,
@@ -87,7 +85,7 @@ def lapse(state: KeyState, alert: Alert, now: datetime, host_name: str) -> Decis
         return Decision(state, outcome=False, alert=alert)
     if now < acknowledgement.expire_time:
         return Decision(state, outcome=False, alert=alert)
-    reopened = replace(alert, host_name=host_name, acknowledgement=None, version=alert.version + 1)
+    reopened = alert._replace(host_name=host_name, acknowledgement=None, version=alert.version + 1)
     note = f"The acknowledgement by {acknowledgement.actor} expired."
     change = Change(EventType.UNACKNOWLEDGED, reopened, SERVICE, acknowledgement.expire_time, note)
-    return Decision(replace(state, alert=reopened), True, reopened, (change,))
+    return Decision(state._replace(alert=reopened), True, reopened, (change,))

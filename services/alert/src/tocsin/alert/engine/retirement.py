@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.alert.domain.alert import Resolution, ResolveReason
@@ -26,8 +25,7 @@ def retire(
     standing = state.standing
     if standing is None:
         return Decision(state, outcome=False, alert=state.alert)
-    retired = replace(
-        standing,
+    retired = standing._replace(
         host_name=host_name,
         resolution=Resolution(now, caller.actor, ResolveReason.RETIRED),
         version=standing.version + 1,

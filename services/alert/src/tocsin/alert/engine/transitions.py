@@ -7,10 +7,9 @@ newer than the last failure. On a tie, failure wins both ways.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from tocsin.alert.domain.alert import Alert, Resolution, ResolveReason
+from tocsin.alert.domain.alert import NO_LABELS, Alert, Resolution, ResolveReason
 from tocsin.alert.domain.event import EventType
 from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 Outcome_co = TypeVar("Outcome_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyState:
+class KeyState(NamedTuple):
     """What is remembered of a key.
 
     `cleared_time` is the time in the world of its last clear and never falls: a failure observed
@@ -47,16 +45,14 @@ class KeyState:
         return time if self.cleared_time is None else max(self.cleared_time, time)
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """What alerts bear of their host: the name people know it by, and its labels."""
 
     name: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = NO_LABELS
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One change of an alert, to be recorded as an event. `alert` is as it was after the change."""
 
     type: EventType
@@ -66,8 +62,7 @@ class Change:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[Outcome_co]):
+class Decision(NamedTuple, Generic[Outcome_co]):
     """What a command does: the key's state after it, the answer, and what is to be recorded.
 
     `alert` is the one to answer with.
@@ -100,7 +95,7 @@ def raise_or_touch(  # noqa: PLR0917
         return _touched(state, standing, failure, caller, host.name)
     alert = _raised(state.alert, failure, host, new_id(), root)
     return Decision(
-        replace(state, alert=alert),
+        KeyState(state.cleared_time, alert),
         RaiseOutcome.RAISED,
         alert,
         (Change(EventType.RAISED, alert, caller, failure.observe_time),),
@@ -122,8 +117,8 @@ def clear(
     if success.observe_time <= standing.last_seen_time:
         return Decision(state, ClearOutcome.STALE, standing)
     resolution = Resolution(success.observe_time, caller.actor, ResolveReason.AUTO)
-    alert = replace(
-        standing, host_name=host_name, resolution=resolution, version=standing.version + 1
+    alert = standing._replace(
+        host_name=host_name, resolution=resolution, version=standing.version + 1
     )
     return Decision(
         KeyState(state.cleared_at(success.observe_time), alert),
@@ -167,22 +162,20 @@ def _touched(
     is_latest = failure.observe_time >= standing.last_seen_time
     message = failure.message if is_latest else ""
     cause = failure.cause if is_latest else ""
-    seen = replace(
-        standing,
+    seen = standing._replace(
         host_name=host_name,
         occurrences=standing.occurrences + 1,
-        last_seen_time=max(standing.last_seen_time, failure.observe_time),
+        last_seen_time=failure.observe_time if is_latest else standing.last_seen_time,
         message=message or standing.message,
         version=standing.version + 1,
     )
+    if failure.severity <= seen.severity and (not cause or cause == seen.cause):
+        return Decision(KeyState(state.cleared_time, seen), RaiseOutcome.TOUCHED, seen)
     severity = max(seen.severity, failure.severity)
-    cause = cause or seen.cause
-    if severity == seen.severity and cause == seen.cause:
-        return Decision(replace(state, alert=seen), RaiseOutcome.TOUCHED, seen)
-    wanted = replace(seen, severity=severity, cause=cause)
+    wanted = seen._replace(severity=severity, cause=cause or seen.cause)
     changes = _worsened(seen, wanted, failure, caller)
     alert = changes[-1].alert
-    return Decision(replace(state, alert=alert), RaiseOutcome.TOUCHED, alert, changes)
+    return Decision(KeyState(state.cleared_time, alert), RaiseOutcome.TOUCHED, alert, changes)
 
 
 def _worsened(seen: Alert, wanted: Alert, failure: Failure, caller: Caller) -> tuple[Change, ...]:
@@ -194,17 +187,17 @@ def _worsened(seen: Alert, wanted: Alert, failure: Failure, caller: Caller) -> t
     steps: list[tuple[EventType, Alert, str]] = []
     alert = seen
     if alert.acknowledgement is not None:
-        alert = replace(alert, acknowledgement=None)
+        alert = alert._replace(acknowledgement=None)
         steps.append((EventType.UNACKNOWLEDGED, alert, _why_broken(seen, wanted)))
     if wanted.severity != seen.severity:
-        alert = replace(alert, severity=wanted.severity)
+        alert = alert._replace(severity=wanted.severity)
         steps.append((EventType.SEVERITY_CHANGED, alert, ""))
     if wanted.cause != seen.cause:
-        alert = replace(alert, cause=wanted.cause)
+        alert = alert._replace(cause=wanted.cause)
         steps.append((EventType.CAUSE_CHANGED, alert, ""))
     return tuple(
         Change(
-            kind, replace(after, version=seen.version + place), caller, failure.observe_time, note
+            kind, after._replace(version=seen.version + place), caller, failure.observe_time, note
         )
         for place, (kind, after, note) in enumerate(steps)
     )

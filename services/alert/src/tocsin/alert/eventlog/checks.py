@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter, ne
 from typing import TYPE_CHECKING
 
 from tocsin.common.errors import DataLossError, FailedPreconditionError, OutOfRangeError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from tocsin.alert.domain.event import Position
     from tocsin.alert.eventlog.log import Bounds, Entry, Page
+
+_REVISION = attrgetter("revision")
 
 
 def start_after(bounds: Bounds, after: Position) -> int:
@@ -38,10 +41,11 @@ def entries_after(page: Page, after: int) -> tuple[Entry, ...]:
         raise future(page)
     if not page.entries:
         return ()
-    first, last = page.entries[0].revision, page.entries[-1].revision
+    first = page.entries[0].revision
     if first > after + 1 and page.oldest == first:
         raise compacted(page)
-    if first != after + 1 or last - first + 1 != len(page.entries):
+    whole = range(after + 1, after + 1 + len(page.entries))
+    if any(map(ne, whole, map(_REVISION, page.entries))):
         raise broken(after, page)
     return page.entries
 

@@ -18,6 +18,11 @@ class EventFilter:
     min_severity: int = 0
     types: frozenset[int] = frozenset()
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there is no condition."""
+        return not (self.host_ids or self.kinds or self.min_severity or self.types)
+
     def wants(self, entry: Entry) -> bool:
         return (
             entry.severity >= self.min_severity
@@ -28,6 +33,6 @@ class EventFilter:
 
     def pick(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Return those that are wanted."""
-        if not (self.host_ids or self.kinds or self.min_severity or self.types):
+        if self.takes_all:
             return entries
         return tuple(entry for entry in entries if self.wants(entry))

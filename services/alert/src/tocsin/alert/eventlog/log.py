@@ -8,9 +8,11 @@ of the log and a page of it from one snapshot, so a reader can tell a gap from a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tocsin.alert.domain.event import Position
+from tocsin.alert.eventlog.frames import framing
 from tocsin.alert.eventlog.identity import LIVE_EPOCH, epoch_or_refuse
 
 if TYPE_CHECKING:
@@ -24,23 +26,6 @@ if TYPE_CHECKING:
 # number for each use. Those of the log are 1 (append), 2 (identity) and 3 (compaction).
 _APPEND_LOCK = 0x746F6373696E0001
 
-_LOCK = "SELECT pg_advisory_xact_lock($1)"
-
-_INSERT = """
-WITH log AS (SELECT coalesce(max(revision), 0) AS head FROM events),
-written AS (
-    INSERT INTO events
-        (revision, alert_id, host_id, kind, severity, type, record_time, payload)
-    SELECT log.head + entry.place, entry.alert_id, entry.host_id, entry.kind, entry.severity,
-           entry.type, entry.record_time, entry.payload
-    FROM log, unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::smallint[],
-                     $6::timestamptz[], $7::bytea[])
-         WITH ORDINALITY
-         AS entry (alert_id, host_id, kind, severity, type, record_time, payload, place)
-)
-SELECT head FROM log
-"""
-
 _HEAD = f"SELECT ({LIVE_EPOCH}), (SELECT coalesce(max(revision), 0) FROM events)"  # noqa: S608 -- constants
 
 _BOUNDS = f"""
@@ -48,31 +33,35 @@ SELECT ({LIVE_EPOCH}), coalesce((SELECT min(revision) FROM events), 1),
        (SELECT coalesce(max(revision), 0) FROM events)
 """  # noqa: S608 -- constants
 
+# One row with a list for each column: half of what a row for each event costs to send and decode.
 # The first kept revision is looked for only when the page does not begin where it was asked to:
 # under an old snapshot min() walks over every row that compaction has deleted since.
 _PAGE = f"""
-WITH page AS MATERIALIZED (
-    SELECT revision, alert_id, host_id, kind, severity, type, record_time, payload
-    FROM (
-        SELECT *, sum(octet_length(payload)) OVER (ORDER BY revision) - octet_length(payload)
-               AS before
-        FROM (SELECT * FROM events WHERE revision > $1 ORDER BY revision LIMIT $2) AS next
-    ) AS measured
-    WHERE before < $3
+WITH next AS (
+    SELECT revision, host_id, kind, severity, type, payload
+    FROM events WHERE revision > $1 ORDER BY revision LIMIT $2
 ),
-log AS (
-    SELECT ({LIVE_EPOCH}) AS epoch,
-           CASE WHEN (SELECT min(revision) FROM page) = $1 + 1 THEN $1 + 1
-                ELSE coalesce((SELECT min(revision) FROM events), 1) END AS oldest,
-           (SELECT coalesce(max(revision), 0) FROM events) AS head
+measured AS (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING)
+              - octet_length(payload) AS before
+    FROM next
+),
+page AS (
+    SELECT min(revision) AS first, array_agg(revision) AS revisions, array_agg(host_id) AS hosts,
+           array_agg(kind) AS kinds, array_agg(severity) AS severities, array_agg(type) AS types,
+           array_agg(payload) AS payloads
+    FROM measured WHERE before < $3
 )
-SELECT log.epoch, log.oldest, log.head, page.*
-FROM log LEFT JOIN page ON true
-ORDER BY page.revision
+SELECT ({LIVE_EPOCH}),
+       CASE WHEN first = $1 + 1 THEN first
+            ELSE coalesce((SELECT min(revision) FROM events), 1) END,
+       (SELECT coalesce(max(revision), 0) FROM events),
+       revisions, hosts, kinds, severities, types, payloads
+FROM page
 """  # noqa: S608 -- constants
 
 _TIMELINE = """
-SELECT revision, alert_id, host_id, kind, severity, type, record_time, payload
+SELECT revision, payload
 FROM events
 WHERE alert_id = $1 AND revision > $2
 ORDER BY revision
@@ -94,16 +83,37 @@ class NewEntry:
 
 
 class Entry(NamedTuple):
-    """An event at its place in the log."""
+    """An event at its place in the log: what a subscriber may choose by, and the event itself.
+
+    `frame` is the event with its position as it goes over the wire (see `frames`).
+    """
 
     revision: int
-    alert_id: UUID
     host_id: str
     kind: str
     severity: int
     type: int
-    record_time: datetime
+    frame: bytes
+
+
+class Record(NamedTuple):
+    """An event at its place in the log. `payload` is as in NewEntry."""
+
+    revision: int
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What one transaction has appended: true once it is committed, and nothing before.
+
+    `epoch` is that of the log when it was written, None when the log is not settled; there are
+    no entries then, since an event has no position without an epoch.
+    """
+
+    revisions: range
+    epoch: UUID | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +139,30 @@ class Page:
     entries: tuple[Entry, ...]
 
 
-async def append(connection: asyncpg.Connection, entries: Sequence[NewEntry]) -> range:
-    """Write entries at the end of the log and return their revisions, in the order given.
+@cache
+def _append_after(call: str, arguments: int) -> str:
+    places = ", ".join(f"${place}" for place in range(arguments + 1, arguments + 9))
+    return f"SELECT append_1({call}, {places}), ({LIVE_EPOCH})"
+
+
+async def append(
+    connection: asyncpg.Connection,
+    entries: Sequence[NewEntry],
+    first: tuple[str, Sequence[Any]] | None = None,
+) -> Appended:
+    """Write entries at the end of the log, in the order given.
 
     Call it last in a READ COMMITTED transaction: from here to the commit no other transaction of
-    the database can append. The lock and the insert are two statements, because a statement sees
-    what was committed before it began, and the lock may have waited for such a commit.
+    the database can append. `first` is a call of a function of the database that returns a
+    boolean, with its arguments: it is made in the same round trip, before the log is locked.
     """
     if not entries:
-        return range(0)
-    await connection.execute(_LOCK, _APPEND_LOCK)
-    head = await connection.fetchval(
-        _INSERT,
+        return Appended(range(0))
+    call, arguments = first or ("NULL", ())
+    head, epoch = await connection.fetchrow(
+        _append_after(call, len(arguments)),
+        *arguments,
+        _APPEND_LOCK,
         [e.alert_id for e in entries],
         [e.host_id for e in entries],
         [e.kind for e in entries],
@@ -149,7 +171,15 @@ async def append(connection: asyncpg.Connection, entries: Sequence[NewEntry]) ->
         [e.record_time for e in entries],
         [e.payload for e in entries],
     )
-    return range(head + 1, head + 1 + len(entries))
+    revisions = range(head + 1, head + 1 + len(entries))
+    if epoch is None:
+        return Appended(revisions)
+    frame = framing(epoch)
+    written = (
+        Entry(r, e.host_id, e.kind, e.severity, e.type, frame(r, e.payload))
+        for r, e in zip(revisions, entries, strict=True)
+    )
+    return Appended(revisions, epoch, tuple(written))
 
 
 async def read(
@@ -160,10 +190,15 @@ async def read(
     At most `limit` of them, and no more once their payloads have reached `max_bytes`; at least
     one when there is one. Raises UnavailableError when the log's identity must be settled first.
     """
-    rows = await connection.fetch(_PAGE, after, limit, max_bytes)
-    epoch, oldest, head, first = rows[0][:4]
-    entries = () if first is None else tuple(Entry(*row[3:]) for row in rows)
-    return Page(epoch_or_refuse(epoch), oldest, head, entries)
+    epoch, oldest, head, revisions, *columns = await connection.fetchrow(
+        _PAGE, after, limit, max_bytes
+    )
+    epoch = epoch_or_refuse(epoch)
+    if revisions is None:
+        return Page(epoch, oldest, head, ())
+    *chosen_by, payloads = columns
+    frames = map(framing(epoch), revisions, payloads)
+    return Page(epoch, oldest, head, tuple(map(Entry, revisions, *chosen_by, frames)))
 
 
 async def head(connection: asyncpg.Connection) -> Position:
@@ -180,7 +215,7 @@ async def bounds(connection: asyncpg.Connection) -> Bounds:
 
 async def timeline(
     connection: asyncpg.Connection, alert_id: UUID, after: int, limit: int
-) -> list[Entry]:
-    """Return the kept entries of one alert after a revision, the oldest first, at most `limit`."""
+) -> list[Record]:
+    """Return the kept events of one alert after a revision, the oldest first, at most `limit`."""
     rows = await connection.fetch(_TIMELINE, alert_id, after, limit)
-    return [Entry(*row) for row in rows]
+    return [Record(*row) for row in rows]

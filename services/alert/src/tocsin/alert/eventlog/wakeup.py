@@ -1,7 +1,8 @@
 """Tells the other servers that the log has grown: a NOTIFY after the commit, many made into one.
 
-It is a hint and may be lost. It never goes inside a transaction that writes: a commit with a
-NOTIFY takes a lock that is global to the PostgreSQL server.
+It is a hint and may be lost. It bears the name of its sender, who knows already. It never goes
+inside a transaction that writes: a commit with a NOTIFY takes a lock that is global to the
+PostgreSQL server.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tocsin.common.ids import uuid7
 from tocsin.common.lifecycle import BackgroundLoop
 
 if TYPE_CHECKING:
+    from tocsin.common.ids import NewId
     from tocsin.common.postgres.engine import Database
 
 CHANNEL = "tocsin_alert_events"
@@ -22,15 +25,24 @@ class Wakeup:
     """Sends a NOTIFY at once when asked, then none for `pause`, however often it is asked."""
 
     def __init__(
-        self, database: Database, *, pause: timedelta = timedelta(milliseconds=20)
+        self,
+        database: Database,
+        *,
+        pause: timedelta = timedelta(milliseconds=20),
+        new_id: NewId = uuid7,
     ) -> None:
         self._database = database
+        self._name = str(new_id())
         self._pause = pause.total_seconds()
         self._loop = BackgroundLoop("eventlog-wakeup", self._step, grace=timedelta())
 
     def poke(self) -> None:
         """Ask for a NOTIFY soon. Never blocks, never fails."""
         self._loop.wake()
+
+    def is_from_here(self, payload: str) -> bool:
+        """Whether this process has sent a NOTIFY with this payload."""
+        return payload == self._name
 
     async def start(self) -> None:
         """Begin, with one NOTIFY that nobody asked for."""
@@ -41,5 +53,5 @@ class Wakeup:
 
     async def _step(self) -> None:
         async with self._database.connection() as connection:
-            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, self._name)
         await asyncio.sleep(self._pause)

@@ -76,10 +76,8 @@ class AlertBook:
     ) -> Decision[RaiseOutcome]:
         """Decide on a failure. `root` is the alert that explains it, should it be raised."""
         key = failure.key
-        host = self.hosts.get(key.host_id)
-        facts = HostFacts(self.host_name(key.host_id), {} if host is None else host.spec.labels)
         decision = transitions.raise_or_touch(
-            self.state(key), failure, caller, facts, self.new_id, root
+            self.state(key), failure, caller, self._facts(key.host_id), self.new_id, root
         )
         self.keep(key, decision)
         return decision
@@ -111,7 +109,14 @@ class AlertBook:
         alert = decision.state.alert
         if alert is not None and alert is not before.alert:
             self.changed_alerts[alert.alert_id] = alert
-        self.events.extend(map(self._event, decision.changes))
+        for change in decision.changes:
+            self.events.append(self._event(change))
+
+    def _facts(self, host_id: str) -> HostFacts:
+        host = self.hosts.get(host_id)
+        if host is None:
+            return HostFacts(host_id)
+        return HostFacts(host.spec.name or host_id, host.spec.labels)
 
     def _event(self, change: Change) -> Event:
         return Event(

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """The results of the commands of one call: one future for all of them."""
+    """The results of the commands of one call: one future for all of them.
 
-    __slots__ = ("_done", "_left", "_results")
+    `began` is when it came, by the clock of the lane.
+    """
 
-    def __init__(self, commands: int) -> None:
+    __slots__ = ("_done", "_left", "_results", "began")
+
+    def __init__(self, commands: int, began: float = 0.0) -> None:
+        self.began = began
         self._results: list[Result | None] = [None] * commands
         self._left = commands
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -28,6 +32,10 @@ class Call:
     def is_abandoned(self) -> bool:
         """Whether the caller was cancelled or has waited long enough."""
         return self._done.cancelled()
+
+    def result(self, place: int) -> Result | None:
+        """Return the result of the command at `place`, None before it was given."""
+        return self._results[place]
 
     def settle(self, place: int, result: Result) -> None:
         """Give the result of the command at `place`, once."""
@@ -59,6 +67,10 @@ class Entry(NamedTuple):
     @property
     def is_abandoned(self) -> bool:
         return self.call.is_abandoned
+
+    @property
+    def result(self) -> Result | None:
+        return self.call.result(self.place)
 
     def settle(self, result: Result) -> None:
         self.call.settle(self.place, result)

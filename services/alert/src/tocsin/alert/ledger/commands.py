@@ -117,10 +117,12 @@ Answer: TypeAlias = AlertAnswer | BackupAnswer
 Result: TypeAlias = Answer | TocsinError
 
 
+# For isinstance, which takes a third of the time with these that it takes with the unions.
+OBSERVATIONS = (RaiseOrTouch, AutoResolve)
+ALERT_COMMANDS = (RaiseOrTouch, AutoResolve, Acknowledge, Resolve, Lapse)
+NAMED_COMMANDS = (RaiseOrTouch, AutoResolve, Acknowledge, Resolve)
+
+
 def request_of(command: Command) -> RequestRef | None:
     """Return the name that a command has for its retries, if it has one."""
-    match command:
-        case RaiseOrTouch() | AutoResolve() | Acknowledge() | Resolve():
-            return command.request
-        case _:
-            return None
+    return command.request if isinstance(command, NAMED_COMMANDS) else None

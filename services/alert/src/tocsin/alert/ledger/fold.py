@@ -13,6 +13,7 @@ from tocsin.alert.engine import people
 from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
 from tocsin.alert.ledger import backup_fold, watches
 from tocsin.alert.ledger.commands import (
+    ALERT_COMMANDS,
     Acknowledge,
     Answer,
     AutoResolve,
@@ -51,11 +52,9 @@ class Fold:
 
     def apply(self, command: Command) -> Answer:
         """Decide on one command. Raises TocsinError, and then nothing of it is to be written."""
-        match command:
-            case RaiseOrTouch() | AutoResolve() | Acknowledge() | Resolve() | Lapse():
-                return self._answer(command)
-            case _:
-                return backup_fold.apply(self.batch, command)
+        if isinstance(command, ALERT_COMMANDS):
+            return self._answer(command)
+        return backup_fold.apply(self.batch, command)
 
     def _answer(self, command: AlertCommand) -> AlertAnswer:
         request = request_of(command)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, overload
 
 from tocsin.alert.ledger.call import Call, Entry
+from tocsin.alert.ledger.observing import Nobody
 from tocsin.alert.ledger.transaction import Parts
 from tocsin.alert.ledger.writer import Writer, settle_all
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.schedule import Schedule
     from tocsin.alert.domain.source_group import SourceGroup
+    from tocsin.alert.eventlog.log import Appended
     from tocsin.alert.ledger.backup_commands import (
         CallOffline,
         DeadlineAnswer,
@@ -56,8 +59,16 @@ if TYPE_CHECKING:
         Resolve,
         Result,
     )
+    from tocsin.alert.ledger.observing import LaneObserver
     from tocsin.common.clock import Clock
     from tocsin.common.postgres.engine import Database
+
+
+# Less than a caller waits for an answer: what is taken on is to be answered.
+LONGEST_WAIT = timedelta(milliseconds=500)
+
+# After so long without work the lane lends its connection to others.
+_REST_SECONDS = 0.5
 
 
 class Ledger:
@@ -73,17 +84,25 @@ class Ledger:
         database: Database,
         *,
         encode_event: Callable[[Event], bytes],
-        on_commit: Callable[[], None],
+        on_commit: Callable[[Appended], None],
         clock: Clock,
         new_id: NewId = uuid7,
         max_batch: int = 500,
         max_queue: int = 10_000,
         answer_within: timedelta = ANSWER_WITHIN,
+        longest_wait: timedelta = LONGEST_WAIT,
+        observer: LaneObserver = Nobody(),  # noqa: B008 - it keeps nothing
+        monotonic: Callable[[], float] = perf_counter,
     ) -> None:
-        """`on_commit` is called after each commit that appended events; it must not block.
+        """`on_commit` is told of each commit that appended events; it must not block.
 
-        `max_batch` bounds the commands of one transaction, `max_queue` those that wait.
+        `max_batch` bounds the commands of one transaction, `max_queue` those that wait, and
+        `longest_wait` for how long. `observer` hears of each batch.
         """
+        self._longest_wait = longest_wait.total_seconds()
+        self._now = monotonic
+        self._batch_began = monotonic()
+        self._observer = observer
         self._writer = Writer(database, Parts(clock, new_id, encode_event), on_commit)
         self._max_batch = max_batch
         self._max_queue = max_queue
@@ -103,6 +122,31 @@ class Ledger:
     def is_running(self) -> bool:
         """Whether the lane is at work and takes on commands."""
         return self._lane is not None and not self._lane.done() and not self._draining
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be written."""
+        return len(self._queue)
+
+    def require_room(self) -> None:
+        """Refuse a call at once that would wait in vain.
+
+        Raises UnavailableError (DRAINING) once `stop` was called, and ResourceExhaustedError
+        (OVERLOADED) when the queue is full, or when those before it wait for longer than
+        `longest_wait` although the lane gets on. If it does not, it waits for the database, and
+        they will be told so.
+        """
+        if self._draining:
+            raise UnavailableError("This server is stopping. Try again.", reason="DRAINING")
+        if len(self._queue) >= self._max_queue or self._is_late():
+            raise _overloaded()
+
+    def _is_late(self) -> bool:
+        if not self._queue:
+            return False
+        now = self._now()
+        waited, at_work = now - self._queue[0].call.began, now - self._batch_began
+        return waited > self._longest_wait > at_work
 
     async def stop(self) -> None:
         """Refuse new commands, finish those that wait, and end.
@@ -149,8 +193,8 @@ class Ledger:
         Raises what the command is refused with; InvalidArgumentError (REQUEST_ID_REUSED);
         UnavailableError (DATABASE_UNAVAILABLE) when the database does not answer or the outcome
         is not known in time, when a retry with the same request_id is safe; UnavailableError
-        (DRAINING) once `stop` was called; ResourceExhaustedError (OVERLOADED when the queue is
-        full, STORAGE_FULL); and for a bug TocsinError (INTERNAL) with the id of its log entry.
+        (DRAINING) once `stop` was called; ResourceExhaustedError (OVERLOADED: see `require_room`;
+        STORAGE_FULL); and for a bug TocsinError (INTERNAL) with the id of its log entry.
         """
         (result,) = await self.submit_many((command,))
         if isinstance(result, TocsinError):
@@ -160,12 +204,11 @@ class Ledger:
     async def submit_many(self, commands: Sequence[Command]) -> list[Result]:
         """Write several commands and return, in their order, an answer or an error for each.
 
-        Each stands alone, and its errors are those of `submit`. Raises UnavailableError
-        (DRAINING) itself, when nothing at all is taken on.
+        Each stands alone, and its errors are those of `submit`. Raises what `require_room`
+        raises, when nothing at all is taken on.
         """
-        if self._draining:
-            raise UnavailableError("This server is stopping. Try again.", reason="DRAINING")
-        call = Call(len(commands))
+        self.require_room()
+        call = Call(len(commands), self._now())
         for place, command in enumerate(commands):
             if len(self._queue) < self._max_queue:
                 self._queue.append(Entry(call, place, command))
@@ -177,16 +220,25 @@ class Ledger:
     async def _run(self) -> None:
         try:
             while await self._has_work():
-                await self._writer.write(self._take())
+                self._batch_began = self._now()
+                entries = self._take()
+                await self._writer.write(entries)
+                self._observer.wrote(entries, self._now() - self._batch_began)
         finally:
             settle_all(self._queue, unavailable())
             self._queue.clear()
+            await self._writer.rest()
 
     async def _has_work(self) -> bool:
         """Wait for commands. False when there will be none any more."""
         while not self._queue and not self._draining:
             self._woken.clear()
-            await self._woken.wait()
+            try:
+                async with asyncio.timeout(_REST_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                await self._writer.rest()
+                await self._woken.wait()
         return bool(self._queue)
 
     def _take(self) -> list[Entry]:

@@ -75,6 +75,11 @@ class Scope:
                 self.keys.add(command.failure.key)
             case AutoResolve():
                 self.add_resolved(command.success.key)
+            case _:
+                self._add_other(command)
+
+    def _add_other(self, command: Command) -> None:
+        match command:
             case StartJob():
                 self._add_job(command.started.job)
             case FinishJob():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tocsin.alert.ledger.backup_commands import Unsuppress
-from tocsin.alert.ledger.commands import Acknowledge, Lapse, Resolve
+from tocsin.alert.ledger.commands import OBSERVATIONS, Acknowledge, Lapse, Resolve
 from tocsin.alert.ledger.scope import Scope, named_groups, named_schedules, put_places
 from tocsin.alert.store.alerts import keys_of
 from tocsin.alert.store.races import RacedError
@@ -33,6 +33,9 @@ async def read_scope(
     scope = Scope()
     for command in commands:
         scope.add(command)
+    commands = [command for command in commands if not isinstance(command, OBSERVATIONS)]
+    if not commands:
+        return scope, {}
     named = await _named_keys(connection, commands)
     for command in commands:
         if isinstance(command, Resolve) and command.alert_id in named:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from tocsin.alert.engine.transitions import KeyState
 from tocsin.alert.eventlog import log
+from tocsin.alert.ledger.acts import acts_of
 from tocsin.alert.ledger.alert_book import AlertBook
+from tocsin.alert.ledger.alert_writes import changes_of
 from tocsin.alert.ledger.backup_commands import Unsuppress
 from tocsin.alert.ledger.backup_reads import read_rows
 from tocsin.alert.ledger.backup_writes import write_rows
@@ -17,15 +19,15 @@ from tocsin.alert.ledger.fold import Fold
 from tocsin.alert.ledger.remembered import Remembered
 from tocsin.alert.ledger.scope_reads import read_scope
 from tocsin.alert.ledger.table import Table
-from tocsin.alert.store.alerts import insert_alerts, read_alerts, update_alerts
-from tocsin.alert.store.hosts import read_hosts
-from tocsin.alert.store.keys import StoredKey, lock_keys, update_keys
-from tocsin.alert.store.requests import StoredAnswer, read_requests, remember_requests
+from tocsin.alert.store.alerts import read_alerts
+from tocsin.alert.store.changes import call_to_write
+from tocsin.alert.store.keys import Locked, lock_keys
+from tocsin.alert.store.requests import REMEMBERED_FOR
 from tocsin.common.errors import TocsinError
+from tocsin.common.identity.audit import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.event import Event
     from tocsin.alert.domain.key import Key
     from tocsin.alert.ledger.commands import Command, Result
+    from tocsin.alert.store.requests import StoredAnswer
     from tocsin.common.clock import Clock
     from tocsin.common.ids import NewId
 
@@ -49,10 +52,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The results in the order of the commands, and whether events were appended."""
+    """The results in the order of the commands, and what was appended to the event log."""
 
     results: list[Result]
-    has_events: bool
+    appended: log.Appended
 
 
 async def write_batch(
@@ -67,10 +70,12 @@ async def write_batch(
     results = [_applied(fold, command) for command in commands]
     entries = [_entry(event, parts.encode_event) for event in fold.book.events]
     await write_rows(connection, fold.batch)
-    await _write_alerts(connection, fold.book)
-    await _remember(connection, fold)
-    await log.append(connection, entries)
-    return Written(results, has_events=bool(entries))
+    await record(connection, acts_of(commands, results), fold.book.now, parts.new_id)
+    call = call_to_write(changes_of(fold), fold.book.now)
+    if call is not None and not entries:
+        await connection.execute(f"SELECT {call.sql}", *call.arguments)
+        call = None
+    return Written(results, await log.append(connection, entries, call))
 
 
 def _applied(fold: Fold, command: Command) -> Result:
@@ -81,34 +86,39 @@ def _applied(fold: Fold, command: Command) -> Result:
 
 
 async def _read(connection: asyncpg.Connection, commands: Sequence[Command], parts: Parts) -> Fold:
-    """Lock every key that the commands concern, then read in statements of their own.
+    """Lock every key that the commands concern, then read.
 
     The time is taken under the locks: what is recorded of one key later has a later time.
     """
     scope, named = await read_scope(connection, commands)
-    stored = await lock_keys(connection, sorted(scope.keys)) if scope.keys else {}
+    requests = _request_ids(commands)
+    if not (scope.keys or requests):
+        locked = Locked({}, {}, {})
+    else:
+        since = parts.clock.now() - REMEMBERED_FOR
+        locked = await lock_keys(connection, sorted(scope.keys), requests, since)
     now = parts.clock.now()
-    latest = {key.last_alert_id for key in stored.values() if key.last_alert_id is not None}
-    alerts = await _read_alerts(connection, latest.union(named), commands)
-    hosts = await read_hosts(connection, {key.host_id for key in scope.keys})
-    rows, roots = await read_rows(connection, scope, commands, hosts)
-    states = {key: _state(row, alerts) for key, row in stored.items()}
+    latest = {key.alert.alert_id: key.alert for key in locked.keys.values() if key.alert}
+    alerts = await _with_named(connection, latest, named, commands)
+    rows, roots = await read_rows(connection, scope, commands, locked.hosts)
     for root in roots:
         alerts.setdefault(root.alert_id, root)
-    book = AlertBook(now, parts.new_id, states, alerts, Table(hosts))
-    return Fold(Batch(book, rows), await _read_remembered(connection, commands, now))
+    states = {key: KeyState(*stored) for key, stored in locked.keys.items()}
+    book = AlertBook(now, parts.new_id, states, alerts, Table(locked.hosts))
+    return Fold(Batch(book, rows), _remembered(locked.answers))
 
 
-def _state(stored: StoredKey, alerts: Mapping[UUID, Alert]) -> KeyState:
-    last = stored.last_alert_id
-    return KeyState(stored.cleared_time, None if last is None else alerts[last])
-
-
-async def _read_alerts(
-    connection: asyncpg.Connection, wanted: set[UUID], commands: Iterable[Command]
+async def _with_named(
+    connection: asyncpg.Connection,
+    latest: dict[UUID, Alert],
+    named: Mapping[UUID, Key],
+    commands: Iterable[Command],
 ) -> dict[UUID, Alert]:
-    """Read alerts, and those that explain the ones that may come out."""
-    alerts = await read_alerts(connection, wanted) if wanted else {}
+    """Add the alerts that commands name, and those that explain the ones that may come out."""
+    if not named:
+        return latest
+    missing = named.keys() - latest.keys()
+    alerts = {**latest, **await read_alerts(connection, missing)} if missing else latest
     explained = [
         alerts[command.alert_id]
         for command in commands
@@ -119,50 +129,16 @@ async def _read_alerts(
     return {**alerts, **await read_alerts(connection, roots)} if roots else alerts
 
 
-async def _read_remembered(
-    connection: asyncpg.Connection, commands: Sequence[Command], now: datetime
-) -> dict[str, Remembered]:
+def _request_ids(commands: Iterable[Command]) -> set[str]:
     requests = map(request_of, commands)
-    ids = {request.request_id for request in requests if request is not None}
-    if not ids:
-        return {}
+    return {request.request_id for request in requests if request is not None}
+
+
+def _remembered(answers: Mapping[str, StoredAnswer]) -> dict[str, Remembered]:
     return {
         request_id: Remembered.from_document(stored.fingerprint, stored.document)
-        for request_id, stored in (await read_requests(connection, ids, now)).items()
+        for request_id, stored in answers.items()
     }
-
-
-async def _write_alerts(connection: asyncpg.Connection, book: AlertBook) -> None:
-    """Write what changed. What was resolved goes first: its key may have a new alert."""
-    known, after = book.alerts, book.changed_alerts
-    changed = [alert for alert_id, alert in after.items() if alert_id in known]
-    new = [alert for alert_id, alert in after.items() if alert_id not in known]
-    if changed:
-        await update_alerts(connection, changed)
-    if new:
-        await insert_alerts(connection, new)
-    keys = {key: stored for key in book.changed_states if (stored := _changed_key(book, key))}
-    if keys:
-        await update_keys(connection, keys)
-
-
-async def _remember(connection: asyncpg.Connection, fold: Fold) -> None:
-    if not fold.remembered:
-        return
-    answers = {
-        request_id: StoredAnswer(remembered.fingerprint, remembered.to_document())
-        for request_id, remembered in fold.remembered.items()
-    }
-    await remember_requests(connection, answers, fold.book.now)
-
-
-def _changed_key(book: AlertBook, key: Key) -> StoredKey | None:
-    before, after = _stored(book.states[key]), _stored(book.changed_states[key])
-    return None if before == after else after
-
-
-def _stored(state: KeyState) -> StoredKey:
-    return StoredKey(state.cleared_time, None if state.alert is None else state.alert.alert_id)
 
 
 def _entry(event: Event, encode_event: Callable[[Event], bytes]) -> log.NewEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,10 +13,12 @@ from tocsin.alert.ledger.transaction import Parts, Written, write_batch
 from tocsin.alert.store.races import RacedError
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
 from tocsin.common.postgres.failures import is_worth_repeating, unavailable
+from tocsin.common.postgres.hold import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tocsin.alert.eventlog.log import Appended
     from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.commands import Command
     from tocsin.common.postgres.engine import Database
@@ -30,10 +33,17 @@ _TRIES = 5
 class Writer:
     """Writes entries of the queue, each batch in one transaction, and settles every one."""
 
-    def __init__(self, database: Database, parts: Parts, on_commit: Callable[[], None]) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, parts: Parts, on_commit: Callable[[Appended], None]
+    ) -> None:
+        self._hold = Hold(database)
         self._parts = parts
         self._on_commit = on_commit
+
+    async def rest(self) -> None:
+        """Give the connection back that is kept from one batch to the next, dead or alive."""
+        with suppress(TocsinError):
+            await self._hold.release()
 
     async def write(self, entries: Sequence[Entry]) -> bool:
         """Write entries in one transaction, or in several when one of them fails.
@@ -71,7 +81,7 @@ class Writer:
     async def _transact(self, commands: Sequence[Command]) -> Written:
         for _ in range(_TRIES):
             try:
-                async with self._database.transaction() as connection:
+                async with self._hold.transaction() as connection:
                     return await write_batch(connection, commands, self._parts)
             except Exception as error:
                 if not (isinstance(error, RacedError) or is_worth_repeating(error)):
@@ -79,12 +89,15 @@ class Writer:
         raise unavailable()
 
     def _settle(self, entries: Sequence[Entry], written: Written) -> None:
+        """Tell the log's readers first: one word wakes them all, while callers are many."""
+        if written.appended.revisions:
+            self._tell(written.appended)
         for entry, result in zip(entries, written.results, strict=True):
             entry.settle(result)
-        if not written.has_events:
-            return
+
+    def _tell(self, appended: Appended) -> None:
         try:
-            self._on_commit()
+            self._on_commit(appended)
         except Exception:  # noqa: BLE001 - what was committed stays so; readers poll as well
             _log.exception("ledger_on_commit_failed")
 

@@ -21,7 +21,7 @@ from tocsin.alert.rpc.convert import (
 from tocsin.alert.rpc.fitting import fitting
 from tocsin.alert.rpc.lists import read_alert_id, read_alerts_query, read_timeline_query
 from tocsin.alert.rpc.observations import read_clear, read_raise
-from tocsin.alert.rpc.streams import read_watch, watch_message_to_stub
+from tocsin.alert.rpc.streams import read_watch
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceServicer
 from tocsin.common.rpc.caller import peer_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from tocsin.alert.ledger.lane import Ledger
     from tocsin.alert.rpc.reads import Reads
-    from tocsin.alert.rpc.subscriber import WatchMessage
     from tocsin.alert.rpc.watch import Watch
     from tocsin.common.clock import Clock
 
@@ -62,6 +61,7 @@ class AlertService(AlertServiceServicer):
     async def BatchRaiseOrTouch(
         self, request: pb.BatchRaiseOrTouchRequest, context: Context
     ) -> pb.BatchRaiseOrTouchResponse:
+        self._ledger.require_room()  # before the work of reading what would be refused
         batch = BatchOfRaises(request, peer_of(context), self._clock.now())
         return batch.response(await self._ledger.submit_many(batch.commands))
 
@@ -107,10 +107,7 @@ class AlertService(AlertServiceServicer):
             response.next_page_token = query.token_after(events[-1].position.revision)
         return response
 
-    async def WatchEvents(  # type: ignore[override]  # writes to the context, yields nothing
+    async def WatchEvents(  # type: ignore[override]  # writes bytes to the context: see streams
         self, request: pb.WatchEventsRequest, context: Context
     ) -> None:
-        async def write(message: WatchMessage) -> None:
-            await context.write(watch_message_to_stub(message))
-
-        await self._watch.stream(read_watch(request), write)
+        await self._watch.stream(read_watch(request), context.write)

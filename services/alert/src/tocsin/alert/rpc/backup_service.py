@@ -29,6 +29,7 @@ from tocsin.alert.rpc.puts import (
 from tocsin.alert.rpc.registry_lists import read_registry_query
 from tocsin.api.alert.v1 import backup_service_pb2 as pb
 from tocsin.api.alert.v1.backup_service_pb2_grpc import BackupServiceServicer
+from tocsin.common.identity.roles import require_host
 from tocsin.common.rpc.caller import peer_of
 
 if TYPE_CHECKING:
@@ -62,13 +63,14 @@ class BackupService(BackupServiceServicer):
         return pb.PutHostResponse(host=host_to_stub(answer.thing))
 
     async def GetHost(self, request: pb.GetHostRequest, context: Context) -> pb.GetHostResponse:
+        require_host(peer_of(context), request.host_id)
         host = await self._registry.host(read_id("host_id", request.host_id))
         return pb.GetHostResponse(host=host_to_stub(host))
 
     async def ListHosts(
         self, request: pb.ListHostsRequest, context: Context
     ) -> pb.ListHostsResponse:
-        query = read_registry_query(request)
+        query = read_registry_query(request, peer_of(context))
         found, more = await self._registry.hosts(query)
         hosts, fitted = fitting(host_to_stub(host) for host in found)
         response = pb.ListHostsResponse(hosts=hosts)
@@ -79,6 +81,7 @@ class BackupService(BackupServiceServicer):
     async def RetireHost(
         self, request: pb.RetireHostRequest, context: Context
     ) -> pb.RetireHostResponse:
+        require_host(peer_of(context), request.host_id)
         command = RetireHost(read_id("host_id", request.host_id), _caller(context))
         answer = await self._ledger.submit(command)
         return pb.RetireHostResponse(
@@ -101,7 +104,7 @@ class BackupService(BackupServiceServicer):
     async def ListSourceGroups(
         self, request: pb.ListSourceGroupsRequest, context: Context
     ) -> pb.ListSourceGroupsResponse:
-        query = read_registry_query(request)
+        query = read_registry_query(request, peer_of(context))
         found, more = await self._registry.source_groups(query)
         groups, fitted = fitting(source_group_to_stub(group) for group in found)
         response = pb.ListSourceGroupsResponse(source_groups=groups)
@@ -134,7 +137,7 @@ class BackupService(BackupServiceServicer):
     async def ListSchedules(
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
-        query = read_registry_query(request)
+        query = read_registry_query(request, peer_of(context))
         found, more = await self._registry.schedules(query)
         schedules, fitted = fitting(schedule_to_stub(schedule) for schedule in found)
         response = pb.ListSchedulesResponse(schedules=schedules)
@@ -180,7 +183,7 @@ class BackupService(BackupServiceServicer):
     async def GetProtection(
         self, request: pb.GetProtectionRequest, context: Context
     ) -> pb.GetProtectionResponse:
-        query = read_registry_query(request)
+        query = read_registry_query(request, peer_of(context))
         found, more = await self._registry.protections(query)
         protections, fitted = fitting(protection_to_stub(each) for each in found)
         response = pb.GetProtectionResponse(protections=protections)

@@ -8,11 +8,12 @@ from uuid import uuid4
 import structlog
 
 from tocsin.alert.ledger.commands import RaiseAnswer, RaiseOrTouch
-from tocsin.alert.rpc.convert import item_error, raise_answer_to_stub
+from tocsin.alert.rpc.convert import fill_raise_answer, item_error
 from tocsin.alert.rpc.observations import read_raise
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.common.errors import (
     InvalidArgumentError,
+    PermissionDeniedError,
     ResourceExhaustedError,
     TocsinError,
     UnavailableError,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tocsin.common.rpc.caller import Peer
 
 BATCH_ITEMS = 1000
+
+_UNTRIED = UnavailableError, ResourceExhaustedError
 
 _log = structlog.get_logger(__name__)
 
@@ -51,13 +54,12 @@ class BatchOfRaises:
         When nothing at all could be tried, that error is raised in its place.
         """
         _raise_if_nothing_was_tried(results)
+        response = pb.BatchRaiseOrTouchResponse()
+        add = response.results.add
         rest = iter(results)
-        return pb.BatchRaiseOrTouchResponse(
-            results=[
-                _item_to_stub(next(rest) if isinstance(item, RaiseOrTouch) else item)
-                for item in self._read
-            ]
-        )
+        for item in self._read:
+            _fill_item(add(), next(rest) if isinstance(item, RaiseOrTouch) else item)
+        return response
 
 
 def _check_size(request: pb.BatchRaiseOrTouchRequest) -> None:
@@ -70,23 +72,24 @@ def _check_size(request: pb.BatchRaiseOrTouchRequest) -> None:
 
 def _read_item(
     item: pb.RaiseOrTouchRequest, peer: Peer, received: datetime
-) -> RaiseOrTouch | InvalidArgumentError:
+) -> RaiseOrTouch | InvalidArgumentError | PermissionDeniedError:
     try:
         return read_raise(item, peer, received)
-    except InvalidArgumentError as error:
+    except (InvalidArgumentError, PermissionDeniedError) as error:
         return error
 
 
 def _raise_if_nothing_was_tried(results: Sequence[Answer | Exception]) -> None:
-    untried = [r for r in results if isinstance(r, UnavailableError | ResourceExhaustedError)]
-    if untried and len(untried) == len(results):
-        raise untried[0]
+    first = results[0] if results else None
+    if isinstance(first, _UNTRIED) and all(isinstance(each, _UNTRIED) for each in results):
+        raise first
 
 
-def _item_to_stub(result: Answer | Exception) -> pb.BatchRaiseOrTouchResult:
+def _fill_item(stub: pb.BatchRaiseOrTouchResult, result: Answer | Exception) -> None:
     if isinstance(result, RaiseAnswer):
-        return pb.BatchRaiseOrTouchResult(response=raise_answer_to_stub(result))
-    return pb.BatchRaiseOrTouchResult(error=item_error(_told(result)))
+        fill_raise_answer(stub.response, result)
+    else:
+        stub.error.CopyFrom(item_error(_told(result)))
 
 
 def _told(result: object) -> TocsinError:

@@ -9,6 +9,7 @@ from tocsin.alert.rpc.job_reports import read_heartbeat
 from tocsin.api.alert.v1 import backup_service_pb2 as pb
 from tocsin.common.errors import (
     InvalidArgumentError,
+    PermissionDeniedError,
     ResourceExhaustedError,
     TocsinError,
     UnavailableError,
@@ -73,7 +74,7 @@ def _read_message(
     for place, beat in enumerate(message.heartbeats):
         try:
             hears.append(read_heartbeat(beat, peer, received))
-        except InvalidArgumentError as error:
+        except (InvalidArgumentError, PermissionDeniedError) as error:
             count.refuse(f"heartbeats[{place}].{error.message}")
     return hears
 

@@ -22,6 +22,7 @@ from tocsin.alert.rpc.observations import caller_of
 from tocsin.alert.rpc.puts import check_id, check_source_group, read_job_kind
 from tocsin.api.alert.v1 import backup_pb2
 from tocsin.common.errors import Violations
+from tocsin.common.identity.roles import require_host
 from tocsin.common.rpc.times import read_timestamp
 from tocsin.common.rpc.validate import ID_CHARACTERS, check_characters, check_text, read_choice
 
@@ -43,6 +44,7 @@ _RESULT_NAMES: dict[int, str] = {
 
 def read_started(request: pb.ReportJobStartedRequest, peer: Peer, received: datetime) -> StartJob:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     job = _read_job(found, request)
     start_time = _read_time(found, request, "start_time")
@@ -57,6 +59,7 @@ def read_finished(
     request: pb.ReportJobFinishedRequest, peer: Peer, received: datetime
 ) -> FinishJob:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     job = _read_job(found, request)
     result = _read_result(found, request.result, job.kind)
@@ -86,6 +89,7 @@ def read_finished(
 
 def read_heartbeat(request: pb.ReportHeartbeatRequest, peer: Peer, received: datetime) -> Hear:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     check_id(found, "host_id", request.host_id)
     send_time = _read_time(found, request, "send_time")

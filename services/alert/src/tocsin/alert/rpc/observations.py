@@ -14,6 +14,7 @@ from tocsin.alert.engine.wording import fit_message, fit_note
 from tocsin.alert.ledger.commands import AutoResolve, RaiseOrTouch, RequestRef
 from tocsin.api.alert.v1 import alert_pb2
 from tocsin.common.errors import Violations
+from tocsin.common.identity.roles import require_host
 from tocsin.common.rpc.times import read_timestamp
 from tocsin.common.rpc.validate import (
     ID_CHARACTERS,
@@ -44,18 +45,21 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SEVERITY_NAMES: dict[int, str] = {
     number: name for name, number in alert_pb2.Severity.items() if number
 }
+_SEVERITIES = {number: Severity(number) for number in _SEVERITY_NAMES}
 
 
 def read_raise(
     request: alert_service_pb2.RaiseOrTouchRequest, peer: Peer, received: datetime
 ) -> RaiseOrTouch:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     key = _read_key(found, request)
     severity = read_severity(found, "severity", request.severity) or Severity.WARNING
-    check_characters(found, "message", request.message)
-    check_text(found, "cause", request.cause, most=ID_CHARACTERS)
-    check_labels(found, "labels", request.labels)
+    message, cause = request.message, request.cause
+    check_characters(found, "message", message)
+    check_text(found, "cause", cause, most=ID_CHARACTERS)
+    labels = _read_labels(found, request)
     given = _read_observe_time(found, request)
     reference = read_request_id(found, "RaiseOrTouch", request)
     found.raise_if_any()
@@ -63,9 +67,9 @@ def read_raise(
         key=key,
         observe_time=observed_at(given, received),
         severity=severity,
-        message=fit_message(request.message),
-        cause=request.cause,
-        labels=dict(request.labels),
+        message=fit_message(message),
+        cause=cause,
+        labels=labels,
     )
     return RaiseOrTouch(failure, caller_of(peer), reference)
 
@@ -74,6 +78,7 @@ def read_clear(
     request: alert_service_pb2.AutoResolveRequest, peer: Peer, received: datetime
 ) -> AutoResolve:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     key = _read_key(found, request)
     check_characters(found, "message", request.message)
@@ -88,8 +93,10 @@ def read_severity(found: Violations, path: str, number: int) -> Severity | None:
     """Return a severity; None when it is unset, or has been noted as wrong."""
     if not number:
         return None
-    known = read_choice(found, path, number, _SEVERITY_NAMES)
-    return None if known is None else Severity(known)
+    severity = _SEVERITIES.get(number)
+    if severity is None:
+        read_choice(found, path, number, _SEVERITY_NAMES)
+    return severity
 
 
 def check_kind(found: Violations, path: str, kind: str) -> None:
@@ -105,10 +112,11 @@ def check_kind(found: Violations, path: str, kind: str) -> None:
 
 def read_request_id(found: Violations, method: str, request: Repeatable) -> RequestRef | None:
     """Return how to recognise a repetition of this request; None when it names no request_id."""
-    check_text(found, "request_id", request.request_id, most=REQUEST_ID_CHARACTERS)
-    if not request.request_id:
+    request_id = request.request_id
+    if not request_id:
         return None
-    return RequestRef(request.request_id, fingerprint(method, request))
+    check_text(found, "request_id", request_id, most=REQUEST_ID_CHARACTERS)
+    return RequestRef(request_id, fingerprint(method, request))
 
 
 def fingerprint(method: str, request: Repeatable) -> bytes:
@@ -121,14 +129,26 @@ def fingerprint(method: str, request: Repeatable) -> bytes:
 
 
 def caller_of(peer: Peer, on_behalf_of: str = "") -> Caller:
-    return Caller(peer.actor, on_behalf_of, peer.traceparent)
+    return Caller(peer.actor, on_behalf_of, peer.traceparent, peer.is_person)
 
 
 def _read_key(found: Violations, request: Observation) -> Key:
-    check_text(found, "host_id", request.host_id, least=1, most=ID_CHARACTERS)
-    check_kind(found, "kind", request.kind)
-    check_text(found, "dedup_key", request.dedup_key, most=ID_CHARACTERS)
-    return Key(request.host_id, request.kind, request.dedup_key)
+    host_id, kind, dedup_key = request.host_id, request.kind, request.dedup_key
+    check_text(found, "host_id", host_id, least=1, most=ID_CHARACTERS)
+    check_kind(found, "kind", kind)
+    check_text(found, "dedup_key", dedup_key, most=ID_CHARACTERS)
+    return Key(host_id, kind, dedup_key)
+
+
+def _read_labels(
+    found: Violations, request: alert_service_pb2.RaiseOrTouchRequest
+) -> dict[str, str]:
+    given = request.labels
+    if not given:
+        return {}
+    labels = {name: given[name] for name in given}  # dict(given) takes twice as long
+    check_labels(found, "labels", labels)
+    return labels
 
 
 def _read_observe_time(found: Violations, request: Observation) -> datetime | None:

@@ -20,6 +20,7 @@ from tocsin.alert.rpc.observations import caller_of
 from tocsin.alert.rpc.recurrences import read_recurrence
 from tocsin.api.alert.v1 import backup_pb2
 from tocsin.common.errors import Violations
+from tocsin.common.identity.roles import require_host
 from tocsin.common.rpc.validate import ID_CHARACTERS, check_labels, check_text, read_choice
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _KIND_NAMES: dict[int, str] = {
 
 def read_put_host(request: pb.PutHostRequest, peer: Peer) -> PutHost:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     check_id(found, "host_id", request.host_id)
     check_text(found, "name", request.name, most=ID_CHARACTERS)
@@ -59,6 +61,7 @@ def read_put_host(request: pb.PutHostRequest, peer: Peer) -> PutHost:
 
 def read_put_source_group(request: pb.PutSourceGroupRequest, peer: Peer) -> PutSourceGroup:
     """Return the command, or raise InvalidArgumentError with all that is wrong."""
+    require_host(peer, request.host_id)
     found = Violations()
     check_id(found, "source_group_id", request.source_group_id)
     check_id(found, "host_id", request.host_id)
@@ -79,6 +82,7 @@ def read_put_schedule(request: pb.PutScheduleRequest, peer: Peer, now: datetime)
 
     Also when no run would ever be due after `now`.
     """
+    require_host(peer, request.host_id)
     found = Violations()
     check_id(found, "schedule_id", request.schedule_id)
     check_id(found, "host_id", request.host_id)

@@ -37,7 +37,7 @@ class AlertsPage:
 class TimelinePage:
     """Some entries of a timeline, and whether more follow."""
 
-    entries: list[log.Entry]
+    entries: list[log.Record]
     more: bool
     epoch: UUID
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.common.errors import Violations
+from tocsin.common.identity.roles import require_host
 from tocsin.common.rpc.pages import note_made_up, page_token, read_page_token
 from tocsin.common.rpc.validate import ID_CHARACTERS, check_text, read_page_size
 
 if TYPE_CHECKING:
     from tocsin.api.alert.v1 import backup_service_pb2 as pb
+    from tocsin.common.rpc.caller import Peer
 
     Listing = (
         pb.ListHostsRequest
@@ -38,10 +40,14 @@ class RegistryQuery:
         return page_token(self.scope, (last_id,))
 
 
-def read_registry_query(request: Listing) -> RegistryQuery:
-    """Return what is asked for, or raise InvalidArgumentError with all that is wrong."""
+def read_registry_query(request: Listing, peer: Peer) -> RegistryQuery:
+    """Return what is asked for, or raise InvalidArgumentError with all that is wrong.
+
+    Raises PermissionDeniedError to a peer that asks for hosts which are not its own.
+    """
     found = Violations()
     host_id: str = getattr(request, "host_id", "")
+    require_host(peer, host_id)
     include_retired: bool = getattr(request, "include_retired", False)
     check_text(found, "host_id", host_id, most=ID_CHARACTERS)
     size = read_page_size(found, "page_size", request.page_size)

@@ -8,6 +8,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 from tocsin.alert.eventlog import log
+from tocsin.alert.eventlog.frames import alert_frame
 from tocsin.alert.store.open_alerts import open_alerts
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ _LENGTH = struct.Struct("<I")
 
 
 class Spool:
-    """Serialised alerts: in memory while they are few, then in a file without a name."""
+    """Frames of alerts: in memory while they are few, then in a file without a name."""
 
     def __init__(self, memory_bytes: int = _MEMORY_BYTES) -> None:
         self._file = SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115 -- see close
 
-    def add(self, alert: bytes) -> None:
-        self._file.write(_LENGTH.pack(len(alert)) + alert)
+    def add(self, frame: bytes) -> None:
+        self._file.write(_LENGTH.pack(len(frame)) + frame)
 
     def pages(self, limit: int, max_bytes: int) -> Iterator[tuple[bytes, ...]]:
         """Yield all of them: at most `limit` at a time, no more once they reach `max_bytes`."""
@@ -74,5 +75,5 @@ async def take_snapshot(
         async with aclosing(batches):
             async for batch in batches:
                 for alert in batch:
-                    spool.add(encode_alert(alert))
+                    spool.add(alert_frame(encode_alert(alert)))
     return position

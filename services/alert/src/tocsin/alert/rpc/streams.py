@@ -1,27 +1,39 @@
-"""WatchEvents on the wire: where its request says to start, and what its messages say."""
+"""WatchEvents on the wire: what its request asks for, and messages that are bytes already."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import grpc
 
 from tocsin.alert.domain.event import Position
 from tocsin.alert.eventlog.filter import EventFilter
-from tocsin.alert.rpc.convert import position_to_stub
 from tocsin.alert.rpc.lists import check_scope
 from tocsin.alert.rpc.observations import read_severity
 from tocsin.alert.rpc.watch import WatchRequest
 from tocsin.api.alert.v1 import alert_service_pb2, event_pb2
+from tocsin.api.alert.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from tocsin.common.errors import Violations
 from tocsin.common.rpc.validate import read_choice, read_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tocsin.alert.rpc.subscriber import WatchMessage
+    from tocsin.alert.rpc.alert_service import AlertService
 
+_SERVICE = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
 _TYPE_NAMES: dict[int, str] = {
     number: name for name, number in event_pb2.AlertEventType.items() if number
 }
+
+
+def add_alert_service(server: grpc.aio.Server, service: AlertService) -> None:
+    """Register the service, with a WatchEvents that writes serialised messages."""
+    add_AlertServiceServicer_to_server(service, server)
+    watch: grpc.RpcMethodHandler[Any, bytes] = grpc.unary_stream_rpc_method_handler(
+        service.WatchEvents, alert_service_pb2.WatchEventsRequest.FromString
+    )
+    server.add_registered_method_handlers(_SERVICE, {"WatchEvents": watch})
 
 
 def read_watch(request: alert_service_pb2.WatchEventsRequest) -> WatchRequest:
@@ -40,23 +52,6 @@ def read_watch(request: alert_service_pb2.WatchEventsRequest) -> WatchRequest:
     )
     found.raise_if_any()
     return WatchRequest(after, from_oldest, request.snapshot, wanted)
-
-
-def watch_message_to_stub(message: WatchMessage) -> alert_service_pb2.WatchEventsResponse:
-    response = alert_service_pb2.WatchEventsResponse(
-        position=position_to_stub(message.position),
-        caught_up=message.caught_up,
-        snapshot_complete=message.snapshot_complete,
-    )
-    epoch = str(message.position.epoch)
-    for entry in message.entries:
-        event = response.events.add()
-        event.MergeFromString(entry.payload)
-        event.position.epoch = epoch
-        event.position.revision = entry.revision
-    for alert in message.snapshot_alerts:
-        response.snapshot_alerts.add().MergeFromString(alert)
-    return response
 
 
 def _read_after(found: Violations, after: event_pb2.Position) -> Position | None:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tocsin.alert.domain.host import Host, HostSpec, Profile, Signs
+from tocsin.alert.store.alerts import labels_of
 from tocsin.alert.store.signs import COLUMNS as SIGNS
 from tocsin.alert.store.signs import signs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
 
@@ -18,8 +19,6 @@ _COLUMNS = (
     "hosts.host_id, name, labels, profile, offline_after, create_time, update_time, retire_time"
 )
 _JOINED = f"SELECT {_COLUMNS}, {SIGNS} FROM hosts LEFT JOIN host_signs USING (host_id)"  # noqa: S608
-
-_READ = f"SELECT {_COLUMNS} FROM hosts WHERE host_id = ANY($1::text[])"  # noqa: S608 -- constants
 
 _GET = f"{_JOINED} WHERE hosts.host_id = $1"
 
@@ -45,7 +44,7 @@ SET name = excluded.name, labels = excluded.labels, profile = excluded.profile,
 async def get_host(connection: asyncpg.Connection, host_id: str) -> Host | None:
     """Return a host, also a retired one."""
     row = await connection.fetchrow(_GET, host_id)
-    return None if row is None else _host_of(row, signs_of(row))
+    return None if row is None else host_of(row[0], row[1:], signs_of(row))
 
 
 async def list_hosts(
@@ -53,13 +52,7 @@ async def list_hosts(
 ) -> list[Host]:
     """Return hosts in the order of their ids, those after one id ('' is before all)."""
     rows = await connection.fetch(_LIST, after, limit, include_retired)
-    return [_host_of(row, signs_of(row)) for row in rows]
-
-
-async def read_hosts(connection: asyncpg.Connection, host_ids: Collection[str]) -> dict[str, Host]:
-    """Return those of the hosts that were put, without their signs of life."""
-    rows = await connection.fetch(_READ, host_ids)
-    return {row["host_id"]: _host_of(row, Signs()) for row in rows}
+    return [host_of(row[0], row[1:], signs_of(row)) for row in rows]
 
 
 async def write_hosts(connection: asyncpg.Connection, hosts: Iterable[Host]) -> None:
@@ -80,18 +73,19 @@ async def write_hosts(connection: asyncpg.Connection, hosts: Iterable[Host]) -> 
     await connection.execute(_WRITE, *zip(*rows, strict=True))
 
 
-def _host_of(row: Mapping[str, Any], signs: Signs) -> Host:
-    labels = row["labels"]  # JSON text or what it stands for: the driver's codec decides
+def host_of(host_id: str, columns: Sequence[Any], signs: Signs | None = None) -> Host:
+    """Read the columns of a host behind its id. Without signs of life it is one not heard of."""
+    name, labels, profile, offline_after, create_time, update_time, retire_time = columns[:7]
     return Host(
         HostSpec(
-            host_id=row["host_id"],
-            name=row["name"],
-            labels=json.loads(labels) if isinstance(labels, str) else labels,
-            profile=Profile(row["profile"]),
-            offline_after=row["offline_after"],
+            host_id=host_id,
+            name=name,
+            labels=labels_of(labels),
+            profile=Profile(profile),
+            offline_after=offline_after,
         ),
-        create_time=row["create_time"],
-        update_time=row["update_time"],
-        retire_time=row["retire_time"],
-        signs=signs,
+        create_time=create_time,
+        update_time=update_time,
+        retire_time=retire_time,
+        signs=signs or Signs(),
     )

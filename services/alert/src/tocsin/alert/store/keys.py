@@ -1,82 +1,121 @@
-"""The rows of `alert_keys`: the locks that make decisions about one key serial."""
+"""What the ledger decides by: keys, locked, each with its latest alert and its host."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tocsin.alert.domain.alert import (
+    NOTHING_NAMED,
+    Acknowledgement,
+    Alert,
+    Resolution,
+    ResolveReason,
+    Subject,
+)
+from tocsin.alert.store.alerts import SEVERITIES, labels_of
+from tocsin.alert.store.hosts import host_of
+from tocsin.alert.store.requests import StoredAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     import asyncpg
 
+    from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.key import Key
 
-# Both statements take their keys in the order given. A transaction that waits in the first holds
-# nothing but keys of its own making that sort lower, and one that waits in the second nothing
-# but keys that sort lower: no two wait for each other.
-_CREATE_MISSING = """
-INSERT INTO alert_keys (host_id, kind, dedup_key)
-SELECT host_id, kind, dedup_key
-FROM unnest($1::text[], $2::text[], $3::text[])
-     WITH ORDINALITY AS wanted (host_id, kind, dedup_key, place)
-ORDER BY place
-ON CONFLICT DO NOTHING
-"""
-
-_LOCK = """
-SELECT wanted.place, stored.cleared_time, stored.last_alert_id
-FROM unnest($1::text[], $2::text[], $3::text[])
-     WITH ORDINALITY AS wanted (host_id, kind, dedup_key, place)
-JOIN alert_keys AS stored USING (host_id, kind, dedup_key)
-ORDER BY wanted.place
-FOR UPDATE OF stored
-"""
-
-_UPDATE = """
-UPDATE alert_keys AS stored
-SET cleared_time = changed.cleared_time, last_alert_id = changed.last_alert_id
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[])
-     AS changed (host_id, kind, dedup_key, cleared_time, last_alert_id)
-WHERE (stored.host_id, stored.kind, stored.dedup_key)
-    = (changed.host_id, changed.kind, changed.dedup_key)
-"""
+# One round trip; migrations/versions/alert0003_ledger_functions.py has its text.
+_LOCK_AND_READ = "SELECT * FROM lock_and_read_1($1, $2, $3, $4, $5)"
+# Its columns: three of a request, one of the key, then those of the alert, then of the host.
+_CLEARED_TIME = 3
+_ALERT_ID = 4
+_NAME_OF_HOST = 28
 
 
 class StoredKey(NamedTuple):
-    """What is stored of a key beside itself."""
+    """What is stored of a key: when it was last cleared, and its latest alert, resolved or not."""
 
     cleared_time: datetime | None
-    last_alert_id: UUID | None
+    alert: Alert | None
 
 
-async def lock_keys(connection: asyncpg.Connection, ordered: Sequence[Key]) -> dict[Key, StoredKey]:
-    """Lock each key until the transaction ends, creating those that are missing.
+class Locked(NamedTuple):
+    """What was read under the locks.
 
-    `ordered` must be sorted and without repeats. What is returned is the latest committed state.
-    Rows of other tables that were committed under these locks are visible only to a later
-    statement: a statement sees what was committed before it began, and this one may have waited.
+    `hosts` are those of the keys that were put, without their signs of life; `answers` what is
+    remembered of requests, by their ids.
     """
-    columns = _columns(ordered)
-    await connection.execute(_CREATE_MISSING, *columns)
-    rows = await connection.fetch(_LOCK, *columns)
-    return {key: StoredKey(row[1], row[2]) for key, row in zip(ordered, rows, strict=True)}
+
+    keys: dict[Key, StoredKey]
+    hosts: dict[str, Host]
+    answers: dict[str, StoredAnswer]
 
 
-async def update_keys(connection: asyncpg.Connection, changed: Mapping[Key, StoredKey]) -> None:
-    """Write the state of keys that the transaction has locked."""
-    await connection.execute(
-        _UPDATE,
-        *_columns(list(changed)),
-        [stored.cleared_time for stored in changed.values()],
-        [stored.last_alert_id for stored in changed.values()],
+async def lock_keys(
+    connection: asyncpg.Connection,
+    ordered: Sequence[Key],
+    request_ids: Collection[str] = (),
+    remembered_since: datetime | None = None,
+) -> Locked:
+    """Lock each key until the transaction ends, creating those that are missing, and then read.
+
+    `ordered` must be sorted and without repeats. What is returned was committed last, also when
+    this has waited for a lock: each step within is a statement of its own. Answers from before
+    `remembered_since` are left out.
+    """
+    host_ids, kinds, dedup_keys = zip(*ordered, strict=True) if ordered else ((), (), ())
+    rows = await connection.fetch(
+        _LOCK_AND_READ, host_ids, kinds, dedup_keys, list(request_ids), remembered_since
+    )
+    of_keys = rows[: len(ordered)]
+    return Locked(
+        {key: _stored_key(key, row) for key, row in zip(ordered, of_keys, strict=True)},
+        _hosts_of(ordered, of_keys),
+        {row[0]: StoredAnswer(row[1], row[2]) for row in rows[len(ordered) :]},
     )
 
 
-def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str], list[str]]:
-    return (
-        [key.host_id for key in keys],
-        [key.kind for key in keys],
-        [key.dedup_key for key in keys],
+def _hosts_of(ordered: Sequence[Key], rows: Sequence[Any]) -> dict[str, Host]:
+    hosts: dict[str, Host] = {}
+    for (host_id, _, _), row in zip(ordered, rows, strict=True):
+        if row[_NAME_OF_HOST] is not None and host_id not in hosts:
+            hosts[host_id] = host_of(host_id, row[_NAME_OF_HOST:])
+    return hosts
+
+
+def _stored_key(key: Key, row: Sequence[Any]) -> StoredKey:
+    alert = None if row[_ALERT_ID] is None else _alert_of(key, row[_ALERT_ID:_NAME_OF_HOST])
+    return StoredKey(row[_CLEARED_TIME], alert)
+
+
+def _alert_of(key: Key, columns: Sequence[Any]) -> Alert:
+    """Read the columns of an alert by their places: by name it takes three times as long."""
+    alert_id, host_name, severity, message, cause, occurrences = columns[:6]
+    raise_time, last_seen_time, version, labels = columns[6:10]
+    acknowledged = columns[10:14]
+    resolve_time, resolved_by, reason = columns[14:17]
+    resolution = None
+    if resolve_time is not None:
+        resolution = Resolution(resolve_time, resolved_by, ResolveReason(reason))
+    previous_alert_id, host_labels, *subject, suppressed_by, objective_multiple = columns[17:]
+    return Alert(
+        alert_id,
+        key,
+        host_name,
+        SEVERITIES[severity],
+        message,
+        cause,
+        occurrences,
+        raise_time,
+        last_seen_time,
+        version,
+        labels_of(labels),
+        None if acknowledged[0] is None else Acknowledgement(*acknowledged),
+        resolution,
+        previous_alert_id,
+        labels_of(host_labels),
+        Subject(*subject) if any(subject) else NOTHING_NAMED,
+        suppressed_by,
+        objective_multiple,
     )

@@ -21,7 +21,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP, UUID
 
+from tocsin.common.identity.tables import add_identity_tables
+
 metadata = MetaData()
+add_identity_tables(metadata)
 _time = TIMESTAMP(timezone=True)
 
 hosts = Table(

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
 
     from tocsin.notify.domain.channel import Channel, Secrets
@@ -84,9 +84,19 @@ def without_secrets(text: str, secrets: Secrets, *others: str) -> str:
     side tells the path that it was asked for, or the token that it does not know. `others` are
     secrets too, such as a header made of one.
     """
+    return hidden(text, forms_of_secrets(secrets, *others))
+
+
+def forms_of_secrets(secrets: Secrets, *others: str) -> Sequence[str]:
+    """Return what `hidden` takes out for these secrets, the longest first."""
     known = {*_tokens(secrets), *others, *_parts_of_urls(secrets)}
     forms = {form for secret in filter(None, known) for form in _forms(secret)}
-    for form in sorted(forms, key=len, reverse=True):
+    return sorted(forms, key=len, reverse=True)
+
+
+def hidden(text: str, secret: Iterable[str]) -> str:
+    """Return the text without these."""
+    for form in secret:
         text = text.replace(form, HIDDEN)
     return text
 

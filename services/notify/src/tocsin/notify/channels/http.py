@@ -1,8 +1,8 @@
 """Guarded HTTP: one request per attempt.
 
-All channels that speak HTTP send through here. Each attempt makes its own connection: none is
-reused that the far side may have closed, and none escapes the address guard. Redirects are not
-followed, proxies and cookies not used; the answer is bounded in bytes and in time.
+All channels that speak HTTP send through here. No connection escapes the address guard, and none
+is kept that nobody uses: see `connections.py`. Redirects are not followed, proxies and cookies not
+used; the answer is bounded in bytes and in time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,19 @@ import aiohttp
 from yarl import URL
 
 from tocsin.notify.channels.address_guard import Dialer, refusal
-from tocsin.notify.channels.base import SEND_SECONDS, ambiguous, may_pass, refused, without_secrets
+from tocsin.notify.channels.base import (
+    SEND_SECONDS,
+    ambiguous,
+    forms_of_secrets,
+    hidden,
+    may_pass,
+    refused,
+)
+from tocsin.notify.channels.connections import Connections, Progress
 from tocsin.notify.channels.judging import HttpAnswer, judge_by_status
-from tocsin.notify.channels.names import Names, WebResolver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tocsin.common.clock import Clock
     from tocsin.notify.channels.address_guard import Network
@@ -58,21 +64,6 @@ def json_request(url: str, document: Any, headers: Mapping[str, str] | None = No
     )
 
 
-class _Progress:
-    """How far an attempt came: before the connection stood, nothing can have been taken in."""
-
-    def __init__(self) -> None:
-        self.is_connected = False
-
-    def trace(self) -> aiohttp.TraceConfig:
-        config = aiohttp.TraceConfig()
-        config.on_connection_create_end.append(self._connected)
-        return config
-
-    async def _connected(self, *_: object) -> None:
-        self.is_connected = True
-
-
 class GuardedHttp:
     """Makes requests to addresses that may be dialled.
 
@@ -90,9 +81,8 @@ class GuardedHttp:
     ) -> None:
         self._allowed = tuple(allowed_networks)
         self._clock = clock
-        self._tls = tls or ssl.create_default_context()
         self._seconds = seconds
-        self._names = Names()
+        self._connections = Connections(tls or ssl.create_default_context())
 
     async def call(
         self, request: HttpRequest, secrets: Secrets, judge: Judge = judge_by_status
@@ -101,27 +91,20 @@ class GuardedHttp:
 
         The secrets, and what authorizes the request, are taken out of all that is said.
         """
-        dialer, progress = Dialer(self._allowed), _Progress()
+        dialer, progress = Dialer(self._allowed), Progress()
         try:
             answer = await self._answer(request, dialer, progress)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             met = str(error) or type(error).__name__
             if isinstance(error, TimeoutError):
                 met = f"no answer within {self._seconds:g} s"
-            return _not_answered(error, _clean(met, request, secrets), dialer, progress)
-        cleaned = HttpAnswer(
-            answer.status,
-            _clean(answer.reason, request, secrets),
-            {name: _clean(text, request, secrets) for name, text in answer.headers.items()},
-            _clean(answer.body, request, secrets),
-        )
-        return judge(cleaned, self._clock.now())
+            met = hidden(met, _what_to_hide(request, secrets))
+            return _not_answered(error, met, dialer, progress)
+        return judge(_cleaned(answer, _what_to_hide(request, secrets)), self._clock.now())
 
-    async def _answer(
-        self, request: HttpRequest, dialer: Dialer, progress: _Progress
-    ) -> HttpAnswer:
+    async def _answer(self, request: HttpRequest, dialer: Dialer, progress: Progress) -> HttpAnswer:
         deadline = asyncio.get_running_loop().time() + self._seconds
-        async with self._session(dialer, progress) as session:
+        async with self._connections.lent(dialer) as session:
             async with asyncio.timeout_at(deadline):
                 response = await session.request(
                     request.method,
@@ -129,6 +112,7 @@ class GuardedHttp:
                     data=request.body,
                     headers={**_ALWAYS, **request.headers},
                     allow_redirects=False,
+                    trace_request_ctx=progress,
                 )
             async with response:
                 return HttpAnswer(
@@ -138,31 +122,19 @@ class GuardedHttp:
                     await _first_words(response, deadline),
                 )
 
-    @asynccontextmanager
-    async def _session(
-        self, dialer: Dialer, progress: _Progress
-    ) -> AsyncIterator[aiohttp.ClientSession]:
-        connector = aiohttp.TCPConnector(
-            socket_factory=dialer.open_socket,
-            resolver=WebResolver(self._names),
-            ssl=self._tls,
-            force_close=True,
-            use_dns_cache=False,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=False,
-            auto_decompress=False,
-            trace_configs=[progress.trace()],
-        ) as session:
-            yield session
 
-
-def _clean(text: str, request: HttpRequest, secrets: Secrets) -> str:
+def _what_to_hide(request: HttpRequest, secrets: Secrets) -> Sequence[str]:
     authorization = request.headers.get("authorization", "")
-    return without_secrets(text, secrets, authorization, authorization.partition(" ")[2])
+    return forms_of_secrets(secrets, authorization, authorization.partition(" ")[2])
+
+
+def _cleaned(answer: HttpAnswer, secret: Sequence[str]) -> HttpAnswer:
+    return HttpAnswer(
+        answer.status,
+        hidden(answer.reason, secret),
+        {name: hidden(text, secret) for name, text in answer.headers.items()},
+        hidden(answer.body, secret),
+    )
 
 
 async def _first_words(response: aiohttp.ClientResponse, deadline: float) -> str:
@@ -180,7 +152,7 @@ async def _first_words(response: aiohttp.ClientResponse, deadline: float) -> str
     return read.decode("utf-8", "replace")
 
 
-def _not_answered(error: Exception, met: str, dialer: Dialer, progress: _Progress) -> Receipt:
+def _not_answered(error: Exception, met: str, dialer: Dialer, progress: Progress) -> Receipt:
     if progress.is_connected:
         return ambiguous(f"The request was sent, and then: {met}")
     if dialer.is_refused and dialer.refused is not None:

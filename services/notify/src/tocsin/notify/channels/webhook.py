@@ -8,6 +8,7 @@ from tocsin.notify.channels.cloudevent import CONTENT_TYPE, cloudevent
 from tocsin.notify.channels.forms import URL_CHARACTERS
 from tocsin.notify.channels.http import HttpRequest
 from tocsin.notify.channels.signature import signature_headers
+from tocsin.notify.channels.tracing import trace_headers
 from tocsin.notify.domain.channel import Channel, ChannelType, Secrets, WebhookConfig
 from tocsin.notify.domain.channel_type import ChannelSpec, ConfigField, ConfigFieldType
 
@@ -61,6 +62,7 @@ class WebhookSender:
         headers = {
             "content-type": CONTENT_TYPE,
             **signature_headers(signing, str(message.event_id), now, body),
+            **trace_headers(),
         }
         return await self._http.call(HttpRequest(channel.config.url, body, headers), secrets)
 

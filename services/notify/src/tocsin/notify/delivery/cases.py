@@ -40,7 +40,7 @@ async def read_cases(
     asked = [case for case in cases if _has_a_route(case)]
     if not asked:
         return cases
-    grounds = await _read_grounds(connection, asked, now)
+    grounds = await _read_grounds(connection, asked, rows[0], now)
     return [grounds.added_to(case) for case in cases]
 
 
@@ -74,17 +74,19 @@ class _Grounds:
 
 
 async def _read_grounds(
-    connection: asyncpg.Connection, cases: Sequence[Case], now: datetime
+    connection: asyncpg.Connection, cases: Sequence[Case], row: asyncpg.Record, now: datetime
 ) -> _Grounds:
+    """Read it; `row` says of what there is any."""
     alerts = [alert for case in cases if (alert := _held_alert(case)) is not None]
     root_ids = {alert.suppressed_by for alert in alerts if alert.suppressed_by is not None}
     channel_id = cases[0].telling.channel_id
+    keys = {_key(alert) for alert in alerts} if row["any_flapping"] else set()
     return _Grounds(
         now,
         await _read_routes(connection, cases),
-        await silences.read_current(connection, now),
+        await silences.read_current(connection, now) if row["any_silences"] else (),
         await known_alerts.read_roots(connection, root_ids, channel_id) if root_ids else {},
-        await flaps.flapping_until(connection, channel_id, {_key(alert) for alert in alerts}, now),
+        await flaps.flapping_until(connection, channel_id, keys, now),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tocsin.notify.delivery import breaker, digests, outcomes, statements
+from tocsin.notify.delivery import breaker, digests, outcomes, statements, throttle
 from tocsin.notify.delivery.cases import read_cases
 from tocsin.notify.delivery.messages import read_message
 from tocsin.notify.delivery.telling import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tocsin.notify.delivery.throttle import Parcel, Share
     from tocsin.notify.domain.notice import Message, MessageType
     from tocsin.notify.domain.telling import Case
+    from tocsin.notify.store.channel_states import ChannelStateRow
 
 RULES = HoldRules()
 
@@ -66,6 +67,7 @@ class Claiming:
         connection: asyncpg.Connection,
         channel_id: UUID,
         limits: ChannelLimits,
+        state: ChannelStateRow,
         *,
         now: datetime,
         lease_until: datetime,
@@ -74,22 +76,32 @@ class Claiming:
         self._connection = connection
         self._channel_id = channel_id
         self._limits = limits
+        self._state = state
         self._now = now
         self._lease_until = lease_until
         self._new_id = new_id
+        self._any_held = False
 
-    async def choose(self, limit: int, look: int) -> tuple[list[Chosen], int]:
-        """Decide about at most `look` due deliveries, and choose at most `limit` to send.
+    def room(self, limit: int) -> int:
+        """Return how many may be sent now, of at most `limit`.
 
-        Returns them, and how many were looked at. The state of the channel is locked first: one
-        claim at a time chooses by its tokens.
+        None while the far side has asked to be left alone: what waits is not looked at then, and
+        stays as it is.
         """
-        state = await channel_states.lock(self._connection, self._channel_id)
-        room = breaker.room(state.breaker, limit, self._now, self._limits.update_time)
-        if room == 0:
-            return [], 0
+        if throttle.is_paused(self._state.bucket, self._now):
+            return 0
+        return breaker.room(self._state.breaker, limit, self._now, self._limits.update_time)
+
+    async def choose(self, room: int, look: int) -> tuple[list[Chosen], int]:
+        """Decide about at most `look` due deliveries, and choose at most `room` to send.
+
+        Returns them, and how many were looked at. The state of the channel is locked: one claim at
+        a time chooses by its tokens.
+        """
+        state = self._state
         rows = await self._connection.fetch(statements.DUE, self._channel_id, self._now, look)
         cases = await read_cases(self._connection, rows, self._now)
+        self._any_held = bool(rows) and rows[0]["any_held"]
         decided = self._decide(cases)
         unreadable = _unreadable(rows, cases)[:room]
         parcels = await self._parcels(decided.sends, cases)
@@ -152,7 +164,7 @@ class Claiming:
         return self._decide(map(without_group_wait, mates)).sends
 
     async def _singles(self, share: Share) -> list[Chosen]:
-        explained = await self._explained(share.singles)
+        explained = await self._explained(share.singles) if self._any_held else {}
         return [
             Chosen(
                 case.delivery_id,
@@ -198,9 +210,7 @@ class Claiming:
             for row in rows
         ]
 
-    async def _save(
-        self, state: channel_states.ChannelStateRow, share: Share, chosen: Sequence[Chosen]
-    ) -> None:
+    async def _save(self, state: ChannelStateRow, share: Share, chosen: Sequence[Chosen]) -> None:
         if share.bucket != state.bucket:
             await channel_states.save_bucket(self._connection, self._channel_id, share.bucket)
         probing = breaker.probing(state.breaker, self._now, self._lease_until)

@@ -108,7 +108,8 @@ class Dispatcher:
     def refresh(self) -> None:
         """Say that a channel was created, changed or deleted, or a delivery put back in line."""
         self._loop.wake()
-        self.wake()
+        for worker in self._workers.values():
+            worker.refresh()
 
     async def _step(self) -> timedelta:
         try:

@@ -48,13 +48,16 @@ class HealthRecord:
         self._rule = rule
         self._last: Breaker | None = None
 
-    async def note(self, receipt: Receipt) -> None:
-        """Note how an attempt ended that is settled. Without a database it is left out."""
-        now = self._clock.now()
-        if self._last is not None and says_nothing_new(self._last, receipt, now):
+    async def note(self, *receipts: Receipt) -> None:
+        """Note how attempts ended, in this order, that are settled.
+
+        Without a database it is left out.
+        """
+        now, last = self._clock.now(), self._last
+        if last is not None and all(says_nothing_new(last, each, now) for each in receipts):
             return
         try:
-            self._last = await record(self._database, self._channel_id, [receipt], now, self._rule)
+            self._last = await record(self._database, self._channel_id, receipts, now, self._rule)
         except (UnavailableError, ResourceExhaustedError) as error:
             self._last = None
             _log.warning(

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tocsin.notify.delivery import statements
 from tocsin.notify.domain.channel import ChannelType, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from uuid import UUID
 
     import asyncpg
 
@@ -41,16 +39,11 @@ class ChannelLimits:
         return max(limit, _LOOK_FURTHER) if has_rate else limit
 
 
-async def read_limits(
-    connection: asyncpg.Connection, channel_id: UUID, specs: Mapping[ChannelType, ChannelSpec]
-) -> ChannelLimits | None:
-    """Return the limits of a channel, None when it is disabled or deleted.
+def limits_of(row: asyncpg.Record, specs: Mapping[ChannelType, ChannelSpec]) -> ChannelLimits:
+    """Return the limits of a channel, as `statements.CHANNEL` reads it.
 
     A type that `specs` does not name has no limit, and carries no digests.
     """
-    row = await connection.fetchrow(statements.CHANNEL, channel_id)
-    if row is None:
-        return None
     spec = specs.get(ChannelType(row["type"]))
     rate = None if spec is None else spec.default_rate_limit
     if row["rate_limit"] is not None:

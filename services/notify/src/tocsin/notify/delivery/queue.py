@@ -9,6 +9,7 @@ waits behind it: the queries below look for it, and the unique indexes
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,13 +20,20 @@ import asyncpg
 from tocsin.common.ids import uuid7
 from tocsin.notify.delivery import statements
 from tocsin.notify.delivery.claiming import Chosen, Claiming
-from tocsin.notify.delivery.limits import read_limits
-from tocsin.notify.delivery.retry import WORKER_LOST, RetrySchedule, after_attempt, after_loss
+from tocsin.notify.delivery.limits import limits_of
+from tocsin.notify.delivery.retry import (
+    WORKER_LOST,
+    RetrySchedule,
+    after_attempt,
+    after_loss,
+    not_begun,
+)
 from tocsin.notify.delivery.settling import Settlement, Settlements, settle_all
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
+from tocsin.notify.store import channel_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta
 
     from tocsin.common.clock import Clock
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from tocsin.notify.domain.channel import ChannelType
     from tocsin.notify.domain.channel_type import ChannelSpec
     from tocsin.notify.domain.notice import Message
+    from tocsin.notify.store.channel_states import ChannelStateRow
 
 _RECLAIM_AT_ONCE = 200
 _CLAIM_TRIES = 5
@@ -56,6 +65,18 @@ class Claim:
     lease_expire_time: datetime
     channel_version: int
     message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim took. `is_all` says that nothing more was due, but what others hold.
+
+    `closed_until` is when something may be sent again, where nothing may be sent now.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    is_all: bool = True
+    closed_until: datetime | None = None
 
 
 class DeliveryQueue:
@@ -90,37 +111,49 @@ class DeliveryQueue:
         self._settlements = Settlements(database)
 
     async def claim(self, channel_id: UUID, limit: int) -> list[Claim]:
+        """Take at most `limit` deliveries of a channel whose turn has come: those of `take`."""
+        return list((await self.take(channel_id, limit)).claims)
+
+    async def take(self, channel_id: UUID, limit: int) -> Taken:
         """Take at most `limit` deliveries of a channel whose turn has come.
 
         Those that the rule of telling forbids end here, or are held for a while. Nothing is
-        claimed for a channel that is disabled or deleted, or whose breaker is open.
+        claimed for a channel that is disabled or deleted, whose breaker is open, or whose far side
+        asked for a pause.
         """
         look = limit
+        taken = Taken()
         for _ in range(_CLAIM_TRIES):
             try:
-                claims, looked_at = await self._claim_once(channel_id, limit, look)
+                taken, looked_at = await self._take_once(channel_id, limit, look)
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took one of the same alert
-            if claims or looked_at < look:
-                return claims
+            if taken.claims or looked_at < look:
+                return taken
             look = max(limit, _LOOK_FURTHER)
-        return []
+        return taken
 
-    async def _claim_once(self, channel_id: UUID, limit: int, look: int) -> tuple[list[Claim], int]:
+    async def _take_once(self, channel_id: UUID, limit: int, look: int) -> tuple[Taken, int]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            limits = await read_limits(connection, channel_id, self._specs)
-            if limits is None:
-                return [], 0
+            row = await self._lock(connection, channel_id)
+            if row is None:
+                return Taken(), 0
+            limits, state = limits_of(row, self._specs), channel_states.state_of(row)
             claiming = Claiming(
                 connection,
                 channel_id,
                 limits,
+                state,
                 now=now,
                 lease_until=now + self._lease,
                 new_id=self._new_id,
             )
-            chosen, looked_at = await claiming.choose(limit, limits.look(look))
+            room = claiming.room(limit)
+            if room == 0:
+                return Taken(closed_until=_closed_until(state)), 0
+            look = limits.look(look)
+            chosen, looked_at = await claiming.choose(room, look)
             claims = [self._claimed(each, limits.version, now) for each in chosen]
             if claims:
                 rows = [
@@ -129,7 +162,18 @@ class DeliveryQueue:
                 ]
                 columns = map(list, zip(*rows, strict=True))
                 await connection.execute(statements.LEASE, *columns, now + self._lease, now)
-        return claims, looked_at
+        is_all = looked_at < look and len(claims) < room
+        return Taken(tuple(claims), is_all=is_all), looked_at
+
+    async def _lock(
+        self, connection: asyncpg.Connection, channel_id: UUID
+    ) -> asyncpg.Record | None:
+        """Lock the state of a channel, and return it with the channel; None unless it is on."""
+        row = await connection.fetchrow(statements.CHANNEL, channel_id)
+        if row is None:
+            await channel_states.ensure(connection, channel_id)
+            row = await connection.fetchrow(statements.CHANNEL, channel_id)
+        return row
 
     def _claimed(self, chosen: Chosen, channel_version: int, now: datetime) -> Claim:
         return Claim(
@@ -147,16 +191,31 @@ class DeliveryQueue:
 
         Returns False, and changes nothing, when the lease is no longer this claim's.
         """
+        return await self._settlements.settle(self._settlement(claim, receipt))
+
+    async def settle_all(
+        self, ended: Iterable[tuple[Claim, Receipt | None]]
+    ) -> list[bool | BaseException]:
+        """Settle many; each says as `settle` does how it went, or by which error it failed.
+
+        Without a receipt it was not begun: it is given back as it was.
+        """
+        written = [self._settlements.put(self._settlement(*each)) for each in ended]
+        return await asyncio.gather(*written, return_exceptions=True)
+
+    def _settlement(self, claim: Claim, receipt: Receipt | None) -> Settlement:
         now = self._clock.now()
-        verdict = after_attempt(
-            receipt,
-            retry_count=claim.retry_count,
-            schedule=self._schedule,
-            now=now,
-            roll=self._roll(),
-        )
-        settlement = Settlement(claim.delivery_id, claim.token, receipt, verdict, now)
-        return await self._settlements.settle(settlement)
+        if receipt is None:
+            verdict = not_begun(retry_count=claim.retry_count, now=now)
+        else:
+            verdict = after_attempt(
+                receipt,
+                retry_count=claim.retry_count,
+                schedule=self._schedule,
+                now=now,
+                roll=self._roll(),
+            )
+        return Settlement(claim.delivery_id, claim.token, receipt, verdict, now)
 
     async def reclaim_lost(self) -> int:
         """Put back what was claimed and not settled within its lease; return how many.
@@ -184,6 +243,12 @@ class DeliveryQueue:
             ]
             return len(await settle_all(connection, settlements))
 
+    async def first_due(self, channel_id: UUID) -> datetime | None:
+        """Return when the first delivery of a channel that waits falls due, or fell due."""
+        async with self._database.connection() as connection:
+            due: datetime | None = await connection.fetchval(statements.FIRST_DUE, channel_id)
+            return due
+
     async def next_due(self, channel_id: UUID) -> datetime | None:
         """Return when the next delivery of a channel falls due after now; None when none will."""
         async with self._database.connection() as connection:
@@ -191,3 +256,8 @@ class DeliveryQueue:
                 statements.NEXT_DUE, channel_id, self._clock.now()
             )
             return due
+
+
+def _closed_until(state: ChannelStateRow) -> datetime | None:
+    times = (state.breaker.probe_time, state.bucket.as_of)
+    return max((time for time in times if time is not None), default=None)

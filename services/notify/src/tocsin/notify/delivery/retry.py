@@ -95,6 +95,11 @@ def after_attempt(
     return Verdict(DeliveryState.PENDING, _NONE, receipt.detail, failures, due, maybe_told)
 
 
+def not_begun(*, retry_count: int, now: datetime) -> Verdict:
+    """Decide for a delivery that was claimed and not begun: it waits again, as it did before."""
+    return Verdict(DeliveryState.PENDING, _NONE, "", retry_count, now, maybe_told=False)
+
+
 def after_loss(
     *, retry_count: int, schedule: RetrySchedule, lease: timedelta, now: datetime
 ) -> Verdict:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from tocsin.common.errors import TocsinError
-from tocsin.notify.delivery import statements
+from tocsin.notify.delivery import settle_statements
 from tocsin.notify.domain.delivery import DeliveryState
 
 if TYPE_CHECKING:
@@ -32,13 +32,32 @@ _LONGEST_DETAIL = 1024
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt met and what becomes of its delivery, if `token` still holds it."""
+    """What an attempt met and what becomes of its delivery, if `token` still holds it.
+
+    `receipt` is None for what was not begun.
+    """
 
     delivery_id: UUID
     token: UUID
-    receipt: Receipt
+    receipt: Receipt | None
     verdict: Verdict
     now: datetime
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the far side has it."""
+        return self.verdict.state is DeliveryState.DELIVERED
+
+    def delivered_columns(self) -> tuple[Any, ...]:
+        """Return the values for SETTLE_DELIVERED, in its order."""
+        return (
+            self.delivery_id,
+            self.token,
+            self.verdict.retry_count,
+            0 if self.receipt is None else self.receipt.status_code,
+            "" if self.receipt is None else storable(self.receipt.detail),
+            self.now,
+        )
 
     def columns(self) -> tuple[Any, ...]:
         """Return the values for SETTLE, in its order."""
@@ -53,9 +72,9 @@ class Settlement:
             verdict.next_attempt_time,
             verdict.maybe_told,
             None if verdict.state is DeliveryState.PENDING else self.now,
-            receipt.outcome.value,
-            receipt.status_code,
-            storable(receipt.detail),
+            None if receipt is None else receipt.outcome.value,
+            0 if receipt is None else receipt.status_code,
+            "" if receipt is None else storable(receipt.detail),
             self.now,
         )
 
@@ -68,21 +87,33 @@ async def settle_all(
     Call it outside of any transaction: newer news of one of the alerts, or another replica, may
     come in between, and then all is written again.
     """
-    if not settlements:
-        return set()
-    columns = [
-        list(column) for column in zip(*(each.columns() for each in settlements), strict=True)
-    ]
+    delivered = [each.delivered_columns() for each in settlements if each.is_delivered]
+    held: set[UUID] = set()
+    if delivered:
+        held |= await _insist(connection, settle_statements.SETTLE_DELIVERED, delivered)
+    # Digests are among these, and what is not held any more.
+    others = [each.columns() for each in settlements if each.token not in held]
+    if others:
+        held |= await _insist(connection, settle_statements.SETTLE, others)
+    return held
+
+
+async def _insist(
+    connection: asyncpg.Connection, statement: str, rows: Sequence[tuple[Any, ...]]
+) -> set[UUID]:
+    columns = [list(column) for column in zip(*rows, strict=True)]
     for _ in range(_TRIES - 1):
         try:
-            return await _settle(connection, columns)
+            return await _settle(connection, statement, columns)
         except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             continue
-    return await _settle(connection, columns)
+    return await _settle(connection, statement, columns)
 
 
-async def _settle(connection: asyncpg.Connection, columns: list[list[Any]]) -> set[UUID]:
-    return {row["token"] for row in await connection.fetch(statements.SETTLE, *columns)}
+async def _settle(
+    connection: asyncpg.Connection, statement: str, columns: list[list[Any]]
+) -> set[UUID]:
+    return {row["token"] for row in await connection.fetch(statement, *columns)}
 
 
 _Waiting = tuple[Settlement, "asyncio.Future[bool]"]
@@ -96,17 +127,21 @@ class Settlements:
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def settle(self, settlement: Settlement) -> bool:
-        """Write one; return whether the delivery was still held by its token.
+    def put(self, settlement: Settlement) -> asyncio.Future[bool]:
+        """Have one written; the future says whether the delivery was still held by its token.
 
-        It is written even when the caller does not wait for the end. Raises UnavailableError or
+        It is written even when nobody waits for the end. The future raises UnavailableError or
         ResourceExhaustedError, as the database does.
         """
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((settlement, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="settlements")
-        return await written
+        return written
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Write one; return whether the delivery was still held by its token."""
+        return await self.put(settlement)
 
     async def _write(self) -> None:
         while self._waiting:

@@ -62,7 +62,7 @@ def share_out(
     """
     rate = rate if rate is not None and rate.burst > 0 else None
     ordered = _ordered(parcels, carries_digests=carries_digests)
-    if _is_paused(bucket, now):
+    if is_paused(bucket, now):
         return _held_until(bucket.as_of, ordered, bucket)
     if rate is None:
         return _sent(ordered[:room], (), None, Bucket())
@@ -105,7 +105,8 @@ def paused(bucket: Bucket, asked: timedelta, now: datetime) -> Bucket:
     return Bucket(1.0, until)
 
 
-def _is_paused(bucket: Bucket, now: datetime) -> bool:
+def is_paused(bucket: Bucket, now: datetime) -> bool:
+    """Whether the far side has asked to be left alone until after now."""
     return bucket.as_of is not None and bucket.as_of > now
 
 

@@ -28,7 +28,10 @@ class TakenEvent:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A channel as it is now. `maybe_told` of the alert; `breaker` None when nothing is known."""
+    """A channel as it is now. `maybe_told` of the alert; `breaker` None when nothing is known.
+
+    `paused_until`, when it is to come, is until when the far side asked to be left alone.
+    """
 
     channel_id: UUID
     display_name: str
@@ -37,6 +40,7 @@ class Standing:
     create_time: datetime
     maybe_told: bool = False
     breaker: Breaker | None = None
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

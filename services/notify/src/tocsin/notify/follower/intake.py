@@ -97,10 +97,10 @@ class Intake:
         async with connection.transaction():
             if before is None:
                 await inbox.begin_at(connection, came.cursor, now)
+                if caught_up:
+                    await inbox.note_caught_up(connection, came.cursor, now)
             else:
-                await inbox.advance(connection, before, came.cursor, now)
-            if caught_up:
-                await inbox.note_caught_up(connection, came.cursor, now)
+                await inbox.advance(connection, before, came.cursor, now, caught_up=caught_up)
             await self._take_in(connection, came.events, now)
             await known_alerts.keep(connection, came.known.values())
             await known_alerts.forget(connection, came.resolved)

@@ -17,6 +17,7 @@ from tocsin.notify.channels.base import may_pass
 from tocsin.notify.channels.catalogue import SPECS, unavailable_reason
 from tocsin.notify.domain.channel import type_of
 from tocsin.notify.domain.delivery import Attempt, Receipt
+from tocsin.notify.rpc.acts import act_of
 from tocsin.notify.rpc.channel_health import list_channel_health
 from tocsin.notify.rpc.channel_rules import (
     changed_channel,
@@ -90,6 +91,7 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
             wanted.secrets,
             enabled=wanted.enabled,
             rate_limit=wanted.rate_limit,
+            act=act_of(context, "ChannelService/CreateChannel"),
         )
         self._on_change()
         return api.CreateChannelResponse(
@@ -136,6 +138,7 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
                 present, given, paths, open_secrets, self._clock.now()
             ),
             expected_version=given.version or None,
+            act=act_of(context, "ChannelService/UpdateChannel"),
         )
         self._on_change()
         return api.UpdateChannelResponse(channel=channel_to_stub(channel, self._clock.now()))
@@ -143,7 +146,8 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
     async def DeleteChannel(
         self, request: api.DeleteChannelRequest, context: Context
     ) -> api.DeleteChannelResponse:
-        dead = await self._store.delete(id_of("channel_id", request.channel_id))
+        act = act_of(context, "ChannelService/DeleteChannel")
+        dead = await self._store.delete(id_of("channel_id", request.channel_id), act=act)
         self._on_change()
         return api.DeleteChannelResponse(dead_deliveries=dead)
 

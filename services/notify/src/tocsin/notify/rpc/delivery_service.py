@@ -13,6 +13,7 @@ from tocsin.common.errors import Violations
 from tocsin.common.rpc.pages import note_made_up, page_token, read_page_token
 from tocsin.common.rpc.validate import read_choice, read_page_size, read_uuid
 from tocsin.notify.domain.delivery import DeliveryState
+from tocsin.notify.rpc.acts import act_of
 from tocsin.notify.rpc.convert import DELIVERY_STATES, attempt_to_stub, delivery_to_stub, id_of
 from tocsin.notify.rpc.convert_decision import explained_to_stub
 from tocsin.notify.rpc.explanation import explain
@@ -80,7 +81,8 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
     async def RedeliverDelivery(
         self, request: api.RedeliverDeliveryRequest, context: Context
     ) -> api.RedeliverDeliveryResponse:
-        delivery = await self._store.redeliver(id_of("delivery_id", request.delivery_id))
+        act = act_of(context, "DeliveryService/RedeliverDelivery")
+        delivery = await self._store.redeliver(id_of("delivery_id", request.delivery_id), act=act)
         self._on_change()
         return api.RedeliverDeliveryResponse(delivery=delivery_to_stub(delivery))
 
@@ -88,7 +90,8 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         self, request: api.RedeliverDeliveriesRequest, context: Context
     ) -> api.RedeliverDeliveriesResponse:
         wanted = read_redelivery(request, self._clock.now())
-        redelivered = await self._store.redeliver_all(wanted, dry_run=request.dry_run)
+        act = act_of(context, "DeliveryService/RedeliverDeliveries")
+        redelivered = await self._store.redeliver_all(wanted, dry_run=request.dry_run, act=act)
         if redelivered.count and not request.dry_run:
             self._on_change()
         return api.RedeliverDeliveriesResponse(

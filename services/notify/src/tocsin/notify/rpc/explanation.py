@@ -172,13 +172,9 @@ def _obstacle(history: History, delivery: Delivery, now: datetime) -> Reasoned |
     channel = history.channels.get(delivery.channel_id)
     if channel is None:
         return None
-    if not channel.enabled:
-        told = f"Waits: {channel.display_name} is disabled."
-        return _about(delivery, now, DecisionReason.CHANNEL_OFF, told)
-    breaker = channel.breaker
-    if breaker is not None and breaker.state is not BreakerState.CLOSED:
-        told, until = text.breaker_open(channel), breaker.probe_time
-        return _about(delivery, now, DecisionReason.BREAKER_OPEN, told, until=until)
+    found = _of_the_channel(channel, delivery, now)
+    if found is not None:
+        return found
     before = [each for each in history.deliveries if _is_before(each, delivery)]
     if before:
         by = before[-1].delivery_id
@@ -186,6 +182,20 @@ def _obstacle(history: History, delivery: Delivery, now: datetime) -> Reasoned |
     if not _is_due(delivery, now) or _is_in_step(history, now):
         return None
     return _about(delivery, now, DecisionReason.CATCHING_UP, text.catching_up(history))
+
+
+def _of_the_channel(channel: Standing, delivery: Delivery, now: datetime) -> Reasoned | None:
+    """Return what keeps everything from a channel, None when nothing does."""
+    if not channel.enabled:
+        told = f"Waits: {channel.display_name} is disabled."
+        return _about(delivery, now, DecisionReason.CHANNEL_OFF, told)
+    breaker, pause = channel.breaker, channel.paused_until
+    if breaker is not None and breaker.state is not BreakerState.CLOSED:
+        told, until = text.breaker_open(channel), breaker.probe_time
+        return _about(delivery, now, DecisionReason.BREAKER_OPEN, told, until=until)
+    if pause is None or pause <= now or not _is_due(delivery, now):
+        return None
+    return _about(delivery, now, DecisionReason.RATE_LIMITED, text.paused(channel), until=pause)
 
 
 def _waits(delivery: Delivery) -> bool:

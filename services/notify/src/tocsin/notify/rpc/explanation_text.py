@@ -128,6 +128,12 @@ def breaker_open(channel: Standing) -> str:
     )
 
 
+def paused(channel: Standing) -> str:
+    """Say until when the far side asked to be left alone."""
+    until = written(channel.paused_until)
+    return _sentence(f"Waits: {channel.display_name} asked to be left alone until {until}")
+
+
 def catching_up(history: History) -> str:
     """Say that notify has not read all there is."""
     since = history.caught_up_time

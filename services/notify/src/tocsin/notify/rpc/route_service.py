@@ -12,6 +12,7 @@ from tocsin.common.errors import Violations
 from tocsin.common.ids import uuid7
 from tocsin.common.rpc.validate import read_uuid
 from tocsin.notify.router.recurrence import next_time
+from tocsin.notify.rpc.acts import act_of
 from tocsin.notify.rpc.convert import id_of
 from tocsin.notify.rpc.convert_route import route_to_stub
 from tocsin.notify.rpc.route_rules import read_route
@@ -62,7 +63,10 @@ class RouteService(route_service_pb2_grpc.RouteServiceServicer):
             found.add("position", f"is {request.position}; write 1 to be asked first, 0 for last")
         found.raise_if_any()
         route = await self._store.create(
-            wanted, position=request.position, next_proof_time=_next_proof(wanted, now)
+            wanted,
+            position=request.position,
+            next_proof_time=_next_proof(wanted, now),
+            act=act_of(context, "RouteService/CreateRoute"),
         )
         self._on_change()
         return api.CreateRouteResponse(route=route_to_stub(route))
@@ -94,6 +98,7 @@ class RouteService(route_service_pb2_grpc.RouteServiceServicer):
             wanted,
             expected_version=given.version or None,
             next_proof_time=_next_proof(wanted, now),
+            act=act_of(context, "RouteService/UpdateRoute"),
         )
         self._on_change()
         return api.UpdateRouteResponse(route=route_to_stub(route))
@@ -101,14 +106,16 @@ class RouteService(route_service_pb2_grpc.RouteServiceServicer):
     async def DeleteRoute(
         self, request: api.DeleteRouteRequest, context: Context
     ) -> api.DeleteRouteResponse:
-        left = await self._store.delete(id_of("route_id", request.route_id))
+        act = act_of(context, "RouteService/DeleteRoute")
+        left = await self._store.delete(id_of("route_id", request.route_id), act=act)
         self._on_change()
         return api.DeleteRouteResponse(default_route_applies=left == 0)
 
     async def ReorderRoutes(
         self, request: api.ReorderRoutesRequest, context: Context
     ) -> api.ReorderRoutesResponse:
-        routes = await self._store.reorder(_order(request.route_ids))
+        act = act_of(context, "RouteService/ReorderRoutes")
+        routes = await self._store.reorder(_order(request.route_ids), act=act)
         return api.ReorderRoutesResponse(routes=[route_to_stub(route) for route in routes])
 
     async def SimulateRoutes(

@@ -22,6 +22,7 @@ from tocsin.common.rpc.pages import note_made_up, page_token, read_page_token
 from tocsin.common.rpc.validate import REQUEST_ID_CHARACTERS, check_text, read_page_size
 from tocsin.notify.router.coverage import Coverage, covered, too_broad
 from tocsin.notify.router.silences import over_time
+from tocsin.notify.rpc.acts import act_of
 from tocsin.notify.rpc.convert import id_of
 from tocsin.notify.rpc.convert_silence import coverage_to_stub, silence_to_stub
 from tocsin.notify.rpc.silence_rules import read_silence
@@ -78,7 +79,8 @@ class SilenceService(silence_service_pb2_grpc.SilenceServiceServicer):
             why = too_broad(coverage, self._most_hosts)
             if why and not request.force:
                 raise _too_broad(why)
-            former = await self._store.create(wanted, request_id=request.request_id)
+            act = act_of(context, "SilenceService/CreateSilence")
+            former = await self._store.create(wanted, request_id=request.request_id, act=act)
         return self._answer(_same(former, wanted, request), coverage)
 
     async def GetSilence(
@@ -113,7 +115,8 @@ class SilenceService(silence_service_pb2_grpc.SilenceServiceServicer):
         self, request: api.ExpireSilenceRequest, context: Context
     ) -> api.ExpireSilenceResponse:
         silence_id = id_of("silence_id", request.silence_id)
-        silence, is_changed = await self._store.expire(silence_id, peer_of(context).actor)
+        act = act_of(context, "SilenceService/ExpireSilence")
+        silence, is_changed = await self._store.expire(silence_id, peer_of(context).actor, act=act)
         if is_changed:
             self._on_change()
         return api.ExpireSilenceResponse(

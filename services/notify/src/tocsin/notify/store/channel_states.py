@@ -20,6 +20,11 @@ _LOCK = "SELECT * FROM channel_states WHERE channel_id = $1 FOR UPDATE"
 
 _ENSURE = "INSERT INTO channel_states (channel_id) VALUES ($1) ON CONFLICT DO NOTHING"
 
+_ENSURE_OF_CHANNEL = """
+INSERT INTO channel_states (channel_id) SELECT channel_id FROM channels WHERE channel_id = $1
+ON CONFLICT DO NOTHING
+"""
+
 _SAVE_BUCKET = """
 UPDATE channel_states SET tokens = $2, tokens_time = $3 WHERE channel_id = $1
 """
@@ -49,6 +54,16 @@ async def lock(connection: asyncpg.Connection, channel_id: UUID) -> ChannelState
     if row is None:
         await connection.execute(_ENSURE, channel_id)
         row = await connection.fetchrow(_LOCK, channel_id)
+    return state_of(row)
+
+
+async def ensure(connection: asyncpg.Connection, channel_id: UUID) -> None:
+    """Make the state of a channel that is there and has none: breaker closed, bucket full."""
+    await connection.execute(_ENSURE_OF_CHANNEL, channel_id)
+
+
+def state_of(row: asyncpg.Record) -> ChannelStateRow:
+    """Return the state in a row that has all columns of channel_states."""
     return ChannelStateRow(breaker_of(row), Bucket(row["tokens"], row["tokens_time"]))
 
 

@@ -18,6 +18,7 @@ from tocsin.common.errors import (
 from tocsin.common.ids import uuid7
 from tocsin.common.postgres.failures import sqlstate_of
 from tocsin.notify.domain.channel import Channel, ChannelConfig, RateLimit, Secrets, type_of
+from tocsin.notify.store.acts import write_down
 from tocsin.notify.store.channel_changes import dead_all_of_channel, release_all_of_channel
 from tocsin.notify.store.channel_rows import (
     channel_of,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tocsin.common.clock import Clock
+    from tocsin.common.identity.audit import Act
     from tocsin.common.ids import NewId
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.store.sealing import Sealing
@@ -70,6 +72,7 @@ class ChannelStore:
         *,
         enabled: bool = True,
         rate_limit: RateLimit | None = None,
+        act: Act | None = None,
     ) -> Channel:
         """Add a channel. Raises AlreadyExistsError (CHANNEL_NAME_TAKEN)."""
         channel_id, now = self._new_id(), self._clock.now()
@@ -92,7 +95,9 @@ class ChannelStore:
         )
         async with self._database.core() as connection:
             with _name_may_be_taken(display_name):
-                return channel_of((await connection.execute(statement)).one())
+                channel = channel_of((await connection.execute(statement)).one())
+            await write_down(connection, act, now, subject=channel_id, name=display_name)
+            return channel
 
     async def get(self, channel_id: UUID) -> Channel:
         """Return a channel. Raises NotFoundError (CHANNEL_NOT_FOUND)."""
@@ -134,6 +139,7 @@ class ChannelStore:
         decide: Callable[[Channel, OpenSecrets], Change],
         *,
         expected_version: int | None = None,
+        act: Act | None = None,
     ) -> Channel:
         """Change a channel to what `decide` makes of it, under a lock on its row.
 
@@ -159,6 +165,15 @@ class ChannelStore:
             with _name_may_be_taken(wanted.display_name):
                 channel = await _write(connection, channel_id, columns)
             await release_all_of_channel(connection, channel_id, now=now)
+            await write_down(
+                connection,
+                act,
+                now,
+                subject=channel_id,
+                name=channel.display_name,
+                enabled=str(channel.enabled).lower(),
+                version=channel.version,
+            )
             return channel
 
     async def disable(self, channel_id: UUID, reason: str, *, version: int) -> bool:
@@ -185,7 +200,7 @@ class ChannelStore:
         async with self._database.core() as connection:
             return bool((await connection.execute(statement)).rowcount)
 
-    async def delete(self, channel_id: UUID) -> int:
+    async def delete(self, channel_id: UUID, *, act: Act | None = None) -> int:
         """Delete a channel and wipe its secrets; what it has not delivered ends as DEAD.
 
         Returns how many deliveries that were. Raises NotFoundError (CHANNEL_NOT_FOUND),
@@ -203,6 +218,7 @@ class ChannelStore:
                 "delete_time": now,
             }
             await _write(connection, channel_id, columns)
+            await write_down(connection, act, now, subject=channel_id, name=row.display_name)
             return await dead_all_of_channel(connection, channel_id, now=now)
 
 

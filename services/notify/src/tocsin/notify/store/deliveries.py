@@ -15,6 +15,7 @@ from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
 from tocsin.notify.domain.notice import message_type
 from tocsin.notify.store import redelivery
+from tocsin.notify.store.acts import write_down
 from tocsin.notify.store.tables import attempts, channels, deliveries, inbox_events
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tocsin.common.clock import Clock
+    from tocsin.common.identity.audit import Act
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.store.redelivery import RedeliveryFilter
 
@@ -92,7 +94,7 @@ class DeliveryStore:
             )
             return delivery, [_attempt(row) for row in rows]
 
-    async def redeliver(self, delivery_id: UUID) -> Delivery:
+    async def redeliver(self, delivery_id: UUID, *, act: Act | None = None) -> Delivery:
         """Put an ended delivery back in line, due now, with a fresh set of retries.
 
         Raises NotFoundError (DELIVERY_NOT_FOUND), FailedPreconditionError (CHANNEL_DISABLED when
@@ -103,9 +105,12 @@ class DeliveryStore:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             await redelivery.redeliver(connection, delivery, now)
+            await write_down(connection, act, now, subject=delivery_id)
         return redelivered(delivery, now)
 
-    async def redeliver_all(self, wanted: RedeliveryFilter, *, dry_run: bool) -> Redelivered:
+    async def redeliver_all(
+        self, wanted: RedeliveryFilter, *, dry_run: bool, act: Act | None = None
+    ) -> Redelivered:
         """Put what a filter finds back in line, or only count it.
 
         Raises InvalidArgumentError when the channel does not exist or is disabled.
@@ -113,6 +118,9 @@ class DeliveryStore:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             found = await redelivery.redeliver_all(connection, wanted, now, dry_run=dry_run)
+            if found.delivery_ids and not dry_run:
+                count = len(found.delivery_ids)
+                await write_down(connection, act, now, subject=wanted.channel_id, count=count)
         examples = [(await self.get(each))[0] for each in found.delivery_ids[:EXAMPLES]]
         if not dry_run:
             examples = [redelivered(each, now) for each in examples]

@@ -88,8 +88,9 @@ async def address(
     if not rows:
         return 0
     pairs = sorted({row.pair for row in rows})
-    before = await tellings.lock(connection, pairs)
-    plan = collapse(rows, await _waiting(connection, pairs), before, now)
+    made, present = await tellings.make_and_lock(connection, pairs)
+    before = made | present
+    plan = collapse(rows, await _waiting(connection, list(present)), before, now)
     if plan.superseded:
         columns = map(list, zip(*plan.superseded, strict=True))
         await connection.execute(_SUPERSEDE, *columns, now)
@@ -108,6 +109,8 @@ async def wake_held_by(connection: asyncpg.Connection, holder: UUID, now: dateti
 
 
 async def _waiting(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Waiting]:
+    if not pairs:
+        return {}
     columns = [list(column) for column in zip(*pairs, strict=True)]
     return {
         (row["channel_id"], row["alert_id"]): Waiting(

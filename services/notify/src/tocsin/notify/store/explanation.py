@@ -59,7 +59,7 @@ SELECT * FROM attempts WHERE delivery_id = ANY($1::uuid[])
 _CHANNELS = """
 SELECT c.channel_id, c.display_name, c.enabled, c.delete_time IS NOT NULL AS deleted,
        c.create_time, t.maybe_told, s.breaker, s.failure_count, s.since_time, s.probe_time,
-       s.failing_since, s.last_error, s.last_error_time, s.last_success_time
+       s.failing_since, s.last_error, s.last_error_time, s.last_success_time, s.tokens_time
   FROM channels c
   LEFT JOIN tellings t ON t.channel_id = c.channel_id AND t.alert_id = $1
   LEFT JOIN channel_states s ON s.channel_id = c.channel_id
@@ -200,5 +200,6 @@ def _standing(row: asyncpg.Record) -> Standing:
         deleted=row["deleted"],
         create_time=row["create_time"],
         maybe_told=bool(row["maybe_told"]),
+        paused_until=row["tokens_time"],
     )
     return standing if row["breaker"] is None else replace(standing, breaker=breaker_of(row))

@@ -52,7 +52,10 @@ SELECT f.* FROM flaps f
 
 _SAVE = """
 INSERT INTO flaps (host_id, kind, dedup_key, raise_times, subject_id, until_time)
-VALUES ($1, $2, $3, $4, $5, $6)
+SELECT host_id, kind, dedup_key, raise_times::timestamptz[], subject_id, until_time
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[])
+       AS given (host_id, kind, dedup_key, raise_times, subject_id, until_time)
+ ORDER BY host_id, kind, dedup_key
 ON CONFLICT (host_id, kind, dedup_key) DO UPDATE
    SET raise_times = excluded.raise_times, subject_id = excluded.subject_id,
        until_time = excluded.until_time
@@ -118,13 +121,15 @@ async def save(connection: asyncpg.Connection, flaps: Iterable[Flap]) -> None:
             each.host_id,
             each.kind,
             each.dedup_key,
-            list(each.raise_times),
+            # An array of arrays has rows of one length only.
+            "{" + ",".join(time.isoformat() for time in each.raise_times) + "}",
             each.subject_id,
             each.until,
         )
         for each in flaps
     ]
-    await connection.executemany(_SAVE, rows)
+    if rows:
+        await connection.execute(_SAVE, *map(list, zip(*rows, strict=True)))
 
 
 async def take_ended(

@@ -68,7 +68,9 @@ ON CONFLICT DO NOTHING RETURNING true
 """
 
 _ADVANCE = """
-UPDATE follower_position SET epoch = $3, revision = $4, update_time = $5
+UPDATE follower_position
+   SET epoch = $3, revision = $4, update_time = $5,
+       caught_up_time = CASE WHEN $6 THEN $5 ELSE caught_up_time END
  WHERE epoch = $1 AND revision = $2
 RETURNING true
 """
@@ -115,11 +117,19 @@ async def begin_at(connection: asyncpg.Connection, cursor: Cursor, now: datetime
 
 
 async def advance(
-    connection: asyncpg.Connection, before: Cursor, after: Cursor, now: datetime
+    connection: asyncpg.Connection,
+    before: Cursor,
+    after: Cursor,
+    now: datetime,
+    *,
+    caught_up: bool = False,
 ) -> None:
-    """Move the position from `before` to `after`. Raises CursorMovedError unless it is there."""
+    """Move the position from `before` to `after`, and note that it is all there is if it is.
+
+    Raises CursorMovedError unless the position is at `before`.
+    """
     places = (before.epoch, before.revision, after.epoch, after.revision)
-    if not await connection.fetchval(_ADVANCE, *places, now):
+    if not await connection.fetchval(_ADVANCE, *places, now, caught_up):
         raise CursorMovedError
 
 

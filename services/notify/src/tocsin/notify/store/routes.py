@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.common.errors import FieldViolation, InvalidArgumentError
+from tocsin.notify.store.acts import write_down
 from tocsin.notify.store.route_checks import (
     only,
     place_for,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from tocsin.common.clock import Clock
+    from tocsin.common.identity.audit import Act
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.domain.route import Route
 
@@ -114,7 +116,12 @@ class RouteStore:
         return only(await self.list_all(), route_id)
 
     async def create(
-        self, route: Route, *, position: int = 0, next_proof_time: datetime | None = None
+        self,
+        route: Route,
+        *,
+        position: int = 0,
+        next_proof_time: datetime | None = None,
+        act: Act | None = None,
     ) -> Route:
         """Add a route at a place, 0 for the end.
 
@@ -138,6 +145,8 @@ class RouteStore:
                 now,
                 next_proof_time,
             )
+            name = route.display_name
+            await write_down(connection, act, now, subject=route.route_id, name=name)
             return replace(route, position=place, version=1, create_time=now, update_time=now)
 
     async def update(
@@ -146,6 +155,7 @@ class RouteStore:
         *,
         expected_version: int | None = None,
         next_proof_time: datetime | None = None,
+        act: Act | None = None,
     ) -> Route:
         """Replace a route, apart from its place. What changes nothing grows no version.
 
@@ -182,23 +192,31 @@ class RouteStore:
                 next_proof_time,
             )
             await connection.execute(_WAKE, wanted.route_id, now)
+            name, version = wanted.display_name, present.version + 1
+            told = {"name": name, "version": version, "enabled": str(wanted.enabled).lower()}
+            await write_down(connection, act, now, subject=wanted.route_id, **told)
             return replace(wanted, version=present.version + 1, update_time=now)
 
-    async def delete(self, route_id: UUID) -> int:
+    async def delete(self, route_id: UUID, *, act: Act | None = None) -> int:
         """Delete a route, and return how many are left. Raises NotFoundError (ROUTE_NOT_FOUND)."""
         async with self._changing() as (connection, present):
             place = await connection.fetchval(_DELETE, route_id)
             if place is None:
                 raise unknown(route_id)
             await connection.execute(_CLOSE_UP, place)
-            await connection.execute(_WAKE, route_id, self._clock.now())
+            now = self._clock.now()
+            await connection.execute(_WAKE, route_id, now)
+            await write_down(connection, act, now, subject=route_id)
             return len(present) - 1
 
-    async def reorder(self, route_ids: Sequence[UUID]) -> list[Route]:
+    async def reorder(self, route_ids: Sequence[UUID], *, act: Act | None = None) -> list[Route]:
         """Put all routes into that order. Raises AbortedError (ROUTES_CHANGED)."""
         async with self._changing() as (connection, present):
             require_all_named(route_ids, present)
             await connection.execute(_REORDER, list(route_ids))
+            await write_down(
+                connection, act, self._clock.now(), order=" ".join(map(str, route_ids))
+            )
             return await read_all(connection)
 
     @asynccontextmanager

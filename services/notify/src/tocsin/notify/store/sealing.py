@@ -10,16 +10,16 @@ import hashlib
 import json
 import os
 from dataclasses import asdict
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tocsin.notify.domain.channel import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _VERSION = b"\x01"
@@ -44,9 +44,16 @@ class Sealing:
     def __init__(self, key: bytes, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"holds {len(key)} bytes; it must hold {KEY_BYTES}")
-        self._cipher = AESGCM(key)
+        self._key = key
         self._head = _VERSION + hashlib.sha256(b"tocsin key id" + key).digest()[:_KEY_ID_BYTES]
         self._random_bytes = random_bytes
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        # 6 MiB, which a service without secrets does not load.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
     def seal(self, channel_id: UUID, secrets: Secrets) -> bytes | None:
         """Return the sealed secrets of a channel, None when it has none."""
@@ -68,6 +75,8 @@ class Sealing:
         head, rest = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES:]
         if head != self._head:
             raise SecretsUnreadableError
+        from cryptography.exceptions import InvalidTag
+
         try:
             plaintext = self._cipher.decrypt(
                 rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], channel_id.bytes

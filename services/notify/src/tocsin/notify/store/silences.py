@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.common.errors import NotFoundError
 from tocsin.notify.domain.silence import Silence
+from tocsin.notify.store.acts import write_down
 from tocsin.notify.store.condition_documents import (
     matchers_document,
     matchers_of,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from tocsin.common.clock import Clock
+    from tocsin.common.identity.audit import Act
     from tocsin.common.postgres.engine import Database
     from tocsin.notify.domain.notification import AlertView
 
@@ -111,7 +113,9 @@ class SilenceStore:
             row = await connection.fetchrow(_OF_REQUEST, request_id, created_by)
             return None if row is None else _silence(row)
 
-    async def create(self, silence: Silence, *, request_id: str = "") -> Silence:
+    async def create(
+        self, silence: Silence, *, request_id: str = "", act: Act | None = None
+    ) -> Silence:
         """Keep a silence, and return it; the one of the same request when that came between."""
         recurrence, duration = recurrence_document(silence.recurrence), silence.duration
         async with self._database.transaction() as connection:
@@ -130,6 +134,9 @@ class SilenceStore:
                 silence.created_by,
             )
             if is_added:
+                told = {"reason": silence.reason, "author": silence.author}
+                now, subject = silence.create_time, silence.silence_id
+                await write_down(connection, act, now, subject=subject, **told)
                 return silence
             row = await connection.fetchrow(_OF_REQUEST, request_id, silence.created_by)
             return _silence(row)
@@ -148,7 +155,9 @@ class SilenceStore:
             rows = await connection.fetch(_PAGE, now, include_expired, before, limit)
             return [_silence(row) for row in rows]
 
-    async def expire(self, silence_id: UUID, expired_by: str) -> tuple[Silence, bool]:
+    async def expire(
+        self, silence_id: UUID, expired_by: str, *, act: Act | None = None
+    ) -> tuple[Silence, bool]:
         """End a silence now, so that what it holds is decided anew.
 
         Returns it, and whether it was not over. Raises NotFoundError (SILENCE_NOT_FOUND).
@@ -159,6 +168,7 @@ class SilenceStore:
             if row is None:
                 return await _read(connection, silence_id), False
             await wake_held_by(connection, silence_id, now)
+            await write_down(connection, act, now, subject=silence_id)
             return _silence(row), True
 
 

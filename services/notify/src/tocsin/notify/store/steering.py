@@ -159,6 +159,8 @@ flaps = Table(
     # Until when it flaps unless it is raised again; else when its row may be forgotten.
     Column("until_time", _time, nullable=False),
     Index("flaps_by_end", "until_time"),
+    # Those that flap: seldom any, while everything that was raised lately has a row.
+    Index("flaps_flapping", "until_time", postgresql_where=text("subject_id IS NOT NULL")),
 )
 
 # The synthetic alerts that prove the whole way, the latest runs.

@@ -20,9 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
 
+from tocsin.common.identity.tables import add_identity_tables
 from tocsin.notify.store import steering
 
 metadata = steering.metadata
+add_identity_tables(metadata)
 _time = TIMESTAMP(timezone=True)
 _uuid = UUID(as_uuid=True)
 

@@ -22,6 +22,7 @@ SELECT channel_id, alert_id, '', false, false, 0
   FROM unnest($1::uuid[], $2::uuid[]) AS given (channel_id, alert_id)
  ORDER BY channel_id, alert_id
     ON CONFLICT DO NOTHING
+RETURNING *
 """
 
 _LOCK = """
@@ -52,12 +53,30 @@ async def lock(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pa
     One that is not there yet is made. Locks are taken in the order of the key; take none on
     deliveries before.
     """
+    made, present = await make_and_lock(connection, pairs)
+    return made | present
+
+
+async def make_and_lock(
+    connection: asyncpg.Connection, pairs: Sequence[Pair]
+) -> tuple[dict[Pair, Telling], dict[Pair, Telling]]:
+    """Do as `lock` does, and tell those that were made from those that were there.
+
+    Nothing was ever addressed to a pair whose telling was made.
+    """
     wanted = sorted(set(pairs))
     if not wanted:
-        return {}
-    columns = [list(column) for column in zip(*wanted, strict=True)]
-    await connection.execute(_ENSURE, *columns)
-    tellings = [_telling(row) for row in await connection.fetch(_LOCK, *columns)]
+        return {}, {}
+    made = await _tellings(connection, _ENSURE, wanted)
+    others = [pair for pair in wanted if pair not in made]
+    return made, await _tellings(connection, _LOCK, others) if others else {}
+
+
+async def _tellings(
+    connection: asyncpg.Connection, query: str, pairs: Sequence[Pair]
+) -> dict[Pair, Telling]:
+    columns = [list(column) for column in zip(*pairs, strict=True)]
+    tellings = [_telling(row) for row in await connection.fetch(query, *columns)]
     return {(each.channel_id, each.alert_id): each for each in tellings}
 
 

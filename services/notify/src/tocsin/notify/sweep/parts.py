@@ -72,6 +72,11 @@ class Sweeps:
             canary = _canary(settings, database, calls, clock)
             self._parts.append(BackgroundLoop("canary", canary.step))
 
+    @property
+    def parts(self) -> Sequence[Lifecycle]:
+        """Each of them."""
+        return tuple(self._parts)
+
     async def start(self) -> None:
         for part in self._parts:
             await part.start()

@@ -33,6 +33,8 @@ class AlertServiceStub:
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -96,6 +98,8 @@ class AlertServiceServicer:
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def RaiseOrTouch(self, request, context):
@@ -245,6 +249,8 @@ class AlertService:
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

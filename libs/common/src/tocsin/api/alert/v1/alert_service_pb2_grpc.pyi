@@ -34,6 +34,8 @@ class AlertServiceStub:
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_typing.overload
@@ -95,6 +97,8 @@ class AlertServiceAsyncStub(AlertServiceStub):
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -152,6 +156,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_abc_1.abstractmethod

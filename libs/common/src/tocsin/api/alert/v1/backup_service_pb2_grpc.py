@@ -32,6 +32,8 @@ class BackupServiceStub:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -134,6 +136,8 @@ class BackupServiceServicer:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def PutHost(self, request, context):
@@ -369,6 +373,8 @@ class BackupService:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

@@ -33,6 +33,8 @@ class BackupServiceStub:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_typing.overload
@@ -102,6 +104,8 @@ class BackupServiceAsyncStub(BackupServiceStub):
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -167,6 +171,8 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_abc_1.abstractmethod

@@ -66,6 +66,36 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no schedule has this schedule_id."""
     ERROR_REASON_JOB_ID_REUSED: _ErrorReason.ValueType  # 18
     """INVALID_ARGUMENT: the job_id was reported before with other content. Use a new one."""
+    ERROR_REASON_CREDENTIAL_MISSING: _ErrorReason.ValueType  # 30
+    """UNAUTHENTICATED: the call bears neither a token nor a client certificate."""
+    ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 31
+    """UNAUTHENTICATED: what was sent is no token, or none that this service knows. Each service has
+    tokens of its own.
+    """
+    ERROR_REASON_CREDENTIAL_EXPIRED: _ErrorReason.ValueType  # 32
+    """UNAUTHENTICATED: the time of the token, or of the grant to the certificate, is over."""
+    ERROR_REASON_CREDENTIAL_REVOKED: _ErrorReason.ValueType  # 33
+    """UNAUTHENTICATED: the token was revoked."""
+    ERROR_REASON_CERTIFICATE_UNKNOWN: _ErrorReason.ValueType  # 34
+    """UNAUTHENTICATED: no role was granted to any name of the client certificate; metadata `names`
+    has them.
+    """
+    ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 35
+    """PERMISSION_DENIED: the method needs another role; metadata `needed` and `roles` tell which, and
+    which the caller has.
+    """
+    ERROR_REASON_HOST_NOT_ALLOWED: _ErrorReason.ValueType  # 36
+    """PERMISSION_DENIED: the caller is bound to hosts, and this is about another one, or about all."""
+    ERROR_REASON_CREDENTIAL_NOT_FOUND: _ErrorReason.ValueType  # 37
+    """NOT_FOUND: no credential has this credential_id."""
+    ERROR_REASON_CREDENTIAL_EXISTS: _ErrorReason.ValueType  # 38
+    """ALREADY_EXISTS: something was granted to a certificate of this name already. Revoke that first."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 40
+    """RESOURCE_EXHAUSTED: this caller begins more calls in a second than it may. google.rpc.RetryInfo
+    says when the next one is taken; nothing was done.
+    """
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 41
+    """RESOURCE_EXHAUSTED: this caller holds as many streams as it may. End one of them first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Each value is sent in ErrorInfo.reason without its ERROR_REASON_ prefix, for example
@@ -116,4 +146,34 @@ ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 17
 """NOT_FOUND: no schedule has this schedule_id."""
 ERROR_REASON_JOB_ID_REUSED: ErrorReason.ValueType  # 18
 """INVALID_ARGUMENT: the job_id was reported before with other content. Use a new one."""
+ERROR_REASON_CREDENTIAL_MISSING: ErrorReason.ValueType  # 30
+"""UNAUTHENTICATED: the call bears neither a token nor a client certificate."""
+ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 31
+"""UNAUTHENTICATED: what was sent is no token, or none that this service knows. Each service has
+tokens of its own.
+"""
+ERROR_REASON_CREDENTIAL_EXPIRED: ErrorReason.ValueType  # 32
+"""UNAUTHENTICATED: the time of the token, or of the grant to the certificate, is over."""
+ERROR_REASON_CREDENTIAL_REVOKED: ErrorReason.ValueType  # 33
+"""UNAUTHENTICATED: the token was revoked."""
+ERROR_REASON_CERTIFICATE_UNKNOWN: ErrorReason.ValueType  # 34
+"""UNAUTHENTICATED: no role was granted to any name of the client certificate; metadata `names`
+has them.
+"""
+ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 35
+"""PERMISSION_DENIED: the method needs another role; metadata `needed` and `roles` tell which, and
+which the caller has.
+"""
+ERROR_REASON_HOST_NOT_ALLOWED: ErrorReason.ValueType  # 36
+"""PERMISSION_DENIED: the caller is bound to hosts, and this is about another one, or about all."""
+ERROR_REASON_CREDENTIAL_NOT_FOUND: ErrorReason.ValueType  # 37
+"""NOT_FOUND: no credential has this credential_id."""
+ERROR_REASON_CREDENTIAL_EXISTS: ErrorReason.ValueType  # 38
+"""ALREADY_EXISTS: something was granted to a certificate of this name already. Revoke that first."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 40
+"""RESOURCE_EXHAUSTED: this caller begins more calls in a second than it may. google.rpc.RetryInfo
+says when the next one is taken; nothing was done.
+"""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 41
+"""RESOURCE_EXHAUSTED: this caller holds as many streams as it may. End one of them first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

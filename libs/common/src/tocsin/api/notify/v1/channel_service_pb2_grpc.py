@@ -29,6 +29,8 @@ class ChannelServiceStub:
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -83,6 +85,8 @@ class ChannelServiceServicer:
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def CreateChannel(self, request, context):
@@ -204,6 +208,8 @@ class ChannelService:
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

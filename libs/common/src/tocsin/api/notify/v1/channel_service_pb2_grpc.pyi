@@ -30,6 +30,8 @@ class ChannelServiceStub:
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_typing.overload
@@ -72,6 +74,8 @@ class ChannelServiceAsyncStub(ChannelServiceStub):
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -110,6 +114,8 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the channels. Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in
     ErrorReason), and for INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
     Every call can fail with UNAVAILABLE and INVALID_ARGUMENT.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_abc_1.abstractmethod

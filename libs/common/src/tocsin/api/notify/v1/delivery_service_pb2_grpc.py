@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class DeliveryServiceStub:
     """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -64,6 +66,8 @@ class DeliveryServiceStub:
 
 class DeliveryServiceServicer:
     """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def ListDeliveries(self, request, context):
@@ -145,6 +149,8 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService:
     """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeliveryServiceStub:
-    """Shows deliveries and sends them again. Errors as in ChannelService."""
+    """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -56,7 +59,10 @@ class DeliveryServiceStub:
 
 @_typing.type_check_only
 class DeliveryServiceAsyncStub(DeliveryServiceStub):
-    """Shows deliveries and sends them again. Errors as in ChannelService."""
+    """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
@@ -81,7 +87,10 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows deliveries and sends them again. Errors as in ChannelService."""
+    """Shows deliveries and sends them again. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     @_abc_1.abstractmethod
     def ListDeliveries(

@@ -28,6 +28,8 @@ if _version_not_supported:
 class RouteServiceStub:
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -76,6 +78,8 @@ class RouteServiceStub:
 class RouteServiceServicer:
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def CreateRoute(self, request, context):
@@ -181,6 +185,8 @@ def add_RouteServiceServicer_to_server(servicer, server):
 class RouteService:
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

@@ -29,6 +29,8 @@ GRPC_VERSION: str
 class RouteServiceStub:
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_typing.overload
@@ -64,6 +66,8 @@ class RouteServiceStub:
 class RouteServiceAsyncStub(RouteServiceStub):
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -95,6 +99,8 @@ class RouteServiceAsyncStub(RouteServiceStub):
 class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the routes. Errors as in ChannelService. A change counts for events that are taken in after
     it; the pauses of a route (group_wait, quiet_hours, reminders) count from now on for what waits.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @_abc_1.abstractmethod

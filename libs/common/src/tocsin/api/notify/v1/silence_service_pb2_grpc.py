@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class SilenceServiceStub:
     """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def __init__(self, channel):
@@ -59,6 +61,8 @@ class SilenceServiceStub:
 
 class SilenceServiceServicer:
     """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     def CreateSilence(self, request, context):
@@ -125,6 +129,8 @@ def add_SilenceServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SilenceService:
     """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
     @staticmethod

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SilenceServiceStub:
-    """Keeps the silences. Errors as in ChannelService."""
+    """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,7 +52,10 @@ class SilenceServiceStub:
 
 @_typing.type_check_only
 class SilenceServiceAsyncStub(SilenceServiceStub):
-    """Keeps the silences. Errors as in ChannelService."""
+    """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSilence: _aio.UnaryUnaryMultiCallable[_silence_service_pb2.CreateSilenceRequest, _silence_service_pb2.CreateSilenceResponse]  # type: ignore[assignment]
@@ -67,7 +73,10 @@ class SilenceServiceAsyncStub(SilenceServiceStub):
     """
 
 class SilenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps the silences. Errors as in ChannelService."""
+    """Keeps the silences. Errors as in ChannelService.
+
+    Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
+    """
 
     @_abc_1.abstractmethod
     def CreateSilence(

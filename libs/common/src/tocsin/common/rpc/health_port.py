@@ -1,0 +1,39 @@
+"""Health on a port of its own: for those who have neither a certificate nor a token.
+
+Kubernetes, Docker and load balancers ask by grpc.health.v1 without encryption. Where the service
+itself is encrypted they cannot, so that one answer is given beside it, and nothing else is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+
+if TYPE_CHECKING:
+    from tocsin.common.rpc.health import Readiness
+
+
+class HealthPort:
+    """A server without encryption that tells the readiness of another one.
+
+    Make it inside the event loop that will run it.
+    """
+
+    def __init__(self, listen: str, readiness: Readiness, *, shares_port: bool = False) -> None:
+        """`listen` is `host:port`, port 0 for a free one; other processes may share it."""
+        self._listen = listen
+        self._server: grpc.aio.Server = grpc.aio.server(
+            options=[("grpc.so_reuseport", int(shares_port))]
+        )
+        readiness.add_to(self._server)
+
+    async def start(self) -> int:
+        """Listen and answer. Returns the port. Raises RuntimeError when the address is taken."""
+        port = self._server.add_insecure_port(self._listen)
+        await self._server.start()
+        return port
+
+    async def stop(self) -> None:
+        """Answer no more."""
+        await self._server.stop(None)

@@ -1,0 +1,157 @@
+"""What the ledger writes of alerts, keys and requests, as one call of a function of the database.
+
+migrations/versions/alert0003_ledger_functions.py has the text of the functions. None of the
+columns that a touch alters is in an index, so a touch stays a HOT update.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tocsin.alert.store.requests import REMEMBERED_FOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from tocsin.alert.domain.alert import Alert
+    from tocsin.alert.domain.key import Key
+    from tocsin.alert.store.requests import StoredAnswer
+
+
+class KeyChange(NamedTuple):
+    """What a key becomes."""
+
+    cleared_time: datetime | None
+    last_alert_id: UUID | None
+
+
+class Changes(NamedTuple):
+    """What is to be written.
+
+    `new` alerts and `changed` ones are written whole. Of `touched` ones nothing else is written
+    than what every touch changes: the name of the host, the message, the count, the time they
+    were last seen and the version. The keys must be locked. `answers` are new.
+    """
+
+    new: Sequence[Alert]
+    changed: Sequence[Alert]
+    touched: Sequence[Alert]
+    keys: Mapping[Key, KeyChange]
+    answers: Mapping[str, StoredAnswer]
+
+
+class Call(NamedTuple):
+    """A function's call with its arguments, `$1` and so on."""
+
+    sql: str
+    arguments: Sequence[Any]
+
+
+_ALERT_COLUMNS = 29
+_TOUCH = "touch_1($1, $2, $3, $4, $5, $6)"
+_SET_KEYS = "set_keys_1($1, $2, $3, $4, $5)"
+_WRITE = f"write_1({', '.join(f'${place}' for place in range(1, 46))})"
+
+
+def call_to_write(changes: Changes, now: datetime) -> Call | None:
+    """Return the call that writes changes; None when there are none.
+
+    It fails with a serialization failure when another transaction has committed one of the
+    answers: run again, the transaction will read it.
+    """
+    whole = bool(changes.new or changes.changed or changes.answers)
+    if whole or (changes.touched and changes.keys):
+        answers = sorted(changes.answers.items())  # two transactions do not deadlock
+        arguments = (
+            *_alert_arrays(changes),
+            *_touch_arrays(changes.touched),
+            *_key_arrays(changes.keys),
+            [request_id for request_id, _ in answers],
+            [answer.fingerprint for _, answer in answers],
+            [answer.document for _, answer in answers],
+            now,
+            now - REMEMBERED_FOR,
+        )
+        return Call(_WRITE, arguments)
+    if changes.touched:
+        return Call(_TOUCH, _touch_arrays(changes.touched))
+    if changes.keys:
+        return Call(_SET_KEYS, _key_arrays(changes.keys))
+    return None
+
+
+def _touch_arrays(alerts: Sequence[Alert]) -> Sequence[Any]:
+    return (
+        [alert.alert_id for alert in alerts],
+        [alert.host_name for alert in alerts],
+        [alert.message for alert in alerts],
+        [alert.occurrences for alert in alerts],
+        [alert.last_seen_time for alert in alerts],
+        [alert.version for alert in alerts],
+    )
+
+
+def _key_arrays(keys: Mapping[Key, KeyChange]) -> Sequence[Any]:
+    return (
+        [key.host_id for key in keys],
+        [key.kind for key in keys],
+        [key.dedup_key for key in keys],
+        [change.cleared_time for change in keys.values()],
+        [change.last_alert_id for change in keys.values()],
+    )
+
+
+def _alert_arrays(changes: Changes) -> Sequence[Any]:
+    rows = [(False, *_values(alert)) for alert in changes.changed]
+    rows += [(True, *_values(alert)) for alert in changes.new]
+    return tuple(zip(*rows, strict=True)) if rows else ((),) * _ALERT_COLUMNS
+
+
+def _values(alert: Alert) -> tuple[Any, ...]:
+    key, subject = alert.key, alert.subject
+    acknowledged, resolved = alert.acknowledgement, alert.resolution
+    return (
+        alert.alert_id,
+        key.host_id,
+        key.kind,
+        key.dedup_key,
+        _json(alert.labels),
+        alert.raise_time,
+        alert.previous_alert_id,
+        _json(alert.host_labels),
+        subject.source_group_id,
+        subject.repository_id,
+        subject.schedule_id,
+        alert.host_name,
+        alert.severity,
+        alert.status,
+        alert.message,
+        alert.cause,
+        alert.occurrences,
+        alert.last_seen_time,
+        alert.version,
+        *(
+            (None, None, None, None)
+            if acknowledged is None
+            else (
+                acknowledged.time,
+                acknowledged.actor,
+                acknowledged.note,
+                acknowledged.expire_time,
+            )
+        ),
+        *(
+            (None, None, None)
+            if resolved is None
+            else (resolved.time, resolved.actor, resolved.reason)
+        ),
+        alert.suppressed_by,
+        alert.objective_multiple,
+    )
+
+
+def _json(labels: Mapping[str, str]) -> str:
+    return json.dumps(dict(labels)) if labels else "{}"
