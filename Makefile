@@ -87,7 +87,7 @@ docs: $(VENV)/.dev ## Write the generated pages of docs/ anew: configuration, te
 lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy libs services tests bench docs/configuration.py docs/telemetry.py
+	$(BIN)/mypy libs services tests bench docs/configuration.py docs/reliability.py docs/telemetry.py
 	cd deploy/demo && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
@@ -114,9 +114,31 @@ check-deploy: | python-found ## Check the files in deploy/ by hadolint and the s
 			.venv-deploy/bin/kubernetes-validate --quiet --strict -k $$version $$built || exit 1; \
 		done && rm $$built && echo "ok -- $$overlay"; done
 
+# What the fault tests saw, until docs/reliability.md has it. More options of pytest by FAULTS: make faults FAULTS="--seed 7"
+FIGURES := .local/faults.jsonl
+FAULTS ?=
+MUTANTS := tests/faults/test_mutants.py
+
 .PHONY: faults
 faults: $(VENV)/.dev ## Run the fault tests at full length (some 10 min), most of which `make test` has a part of
-	$(BIN)/pytest -n auto --dist load -m long
+	@mkdir -p .local && rm -f $(FIGURES)
+	$(BIN)/pytest -m long --figures $(FIGURES) --deselect $(MUTANTS) $(FAULTS)
+	$(BIN)/pytest --figures $(FIGURES) tests/faults/test_postgres_faults.py $(FAULTS)
+	$(BIN)/pytest -n auto --dist load -m long --figures $(FIGURES) $(MUTANTS) $(FAULTS)
+	@$(BIN)/python docs/reliability.py $(FIGURES)
+
+# How many minutes `make soak` takes: make soak SOAK=10
+SOAK ?= 120
+
+.PHONY: soak
+soak: $(VENV)/.dev ## Wear the services for two hours, or SOAK minutes, and see that nothing grows
+	@mkdir -p .local && rm -f $(FIGURES)
+	@SOAK=$(SOAK) $(BIN)/pytest -s -m long --figures $(FIGURES) tests/faults/test_soak.py
+	@$(BIN)/python docs/reliability.py $(FIGURES)
+
+.PHONY: mutants
+mutants: $(VENV)/.dev ## Put old faults back, one at a time, and see the tests notice (some 2 min)
+	$(BIN)/pytest -n auto --dist load -m long $(MUTANTS)
 
 .PHONY: check
 check: lint test ## Run the linters, then the tests

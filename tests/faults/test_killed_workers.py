@@ -24,6 +24,7 @@ from tocsin.notify.delivery.retry import RetrySchedule
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from support.figures import Figures
     from tocsin.api.alert.v1.event_pb2 import AlertEvent
     from tocsin.common.postgres.engine import Database
 
@@ -59,7 +60,7 @@ async def an_immortal_worker(ground: Ground) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("lives", [FEW, pytest.param(ALL, marks=pytest.mark.long)])
 async def test_every_delivery_is_made_and_what_comes_twice_was_under_way_at_a_kill(
-    notify_url: str, notify_database: Database, lives: int
+    notify_url: str, notify_database: Database, figures: Figures, lives: int
 ) -> None:
     ground = Ground(notify_database, SystemClock())
     happened: list[Happened] = []
@@ -85,6 +86,15 @@ async def test_every_delivery_is_made_and_what_comes_twice_was_under_way_at_a_ki
     told = told_by_webhook(receiver.requests)
     twice = len(told) - len(receiver.webhook_ids)
     [(broken_off,)] = await ground.rows(BROKEN_OFF)
+    figures.record(
+        fault="killed senders",
+        kills=kills,
+        events=len(happened),
+        requests=len(told),
+        came_twice=twice,
+        attempts_broken_off=int(str(broken_off)),
+        broken_promises=len(broken_promises(happened, told)),
+    )
     assert kills > lives // 2  # one that finds a single delivery ends by itself
     assert [] == broken_promises(happened, told)
     assert 0 < twice <= int(str(broken_off)) <= kills * AT_ONCE

@@ -33,6 +33,7 @@ _FIT: dict[str | int, st.SearchStrategy[Any]] = {
     "host_id": st.just("nas"),
     "job_id": st.sampled_from(["j-1", "j-2"]) | st.uuids().map(str),
     "kind": st.sampled_from([1, 1, 2, 3, 4]),
+    "named kind": st.sampled_from(["backup_failed", "check_failed"]),
     "job_kind": st.sampled_from([1, 1, 2, 3, 4]),
     "page_token": st.just(""),
     "cron": st.sampled_from(["30 2 * * *", "@daily", "0 0 29 2 *"]),
@@ -46,6 +47,7 @@ _FIT: dict[str | int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_BOOL: st.booleans(),
     FieldDescriptor.TYPE_INT32: st.integers(0, 1_000),
     FieldDescriptor.TYPE_INT64: st.integers(0, 2**63 - 1),
+    FieldDescriptor.TYPE_DOUBLE: st.floats(0, 1_000),
 }
 _ANY: dict[str | int, st.SearchStrategy[Any]] = {
     "time_zone": st.sampled_from(["posix", "../x", "Europe/", "\0"]) | _anything,
@@ -57,6 +59,7 @@ _ANY: dict[str | int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_BOOL: st.booleans(),
     FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
+    FieldDescriptor.TYPE_DOUBLE: st.floats(),
 }
 
 
@@ -90,7 +93,10 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 def _single(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     of = field.message_type
-    names = (field.name, field.type if of is None else of.full_name)
+    # The kind of a job is an enum, that of an alert a text.
+    is_text = field.name == "kind" and field.type == FieldDescriptor.TYPE_STRING
+    name = "named kind" if is_text else field.name
+    names = (name, field.type if of is None else of.full_name)
     if of is not None and of.full_name not in _FIT:
         return messages(of)
     fit = next(_FIT[name] for name in names if name in _FIT)

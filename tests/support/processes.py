@@ -70,6 +70,19 @@ class ServiceProcess:
         """Ask it to end, and wait."""
         self._end(signal.SIGTERM)
 
+    @property
+    def pid(self) -> int:
+        """The process id of its present life."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
+    def pause(self) -> None:
+        """Freeze it, until it goes on."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)

@@ -26,6 +26,9 @@ from tocsin.api.auth.v1 import credential_pb2, identity_service_pb2
 from tocsin.api.auth.v1.identity_service_pb2_grpc import IdentityServiceStub
 from tocsin.common.config import ConfigError
 from tocsin.common.identity.roles import Role
+from tocsin.common.identity.tokens import digest_of
+from tocsin.common.identity.watch import CredentialWatch
+from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.migrator import migrate
 from tocsin.common.rpc.reflection import V1
 
@@ -148,6 +151,79 @@ async def test_an_open_stream_ends_when_its_token_is_revoked(site: Site) -> None
         code,
         said,
     )
+
+
+async def test_a_stream_ends_when_its_token_is_gone_from_a_restored_database(
+    site: Site, alert_url: str
+) -> None:
+    token = await site.token("reader", credential_pb2.ROLE_SUBSCRIBER)
+    stream: Any = site.alert.alerts.WatchEvents(
+        alert_pb.WatchEventsRequest(snapshot=True), metadata=bearing(token)
+    )
+    assert (await stream.read()).position.epoch
+
+    connection = await asyncpg.connect(alert_url)
+    try:
+        await connection.execute(
+            "DELETE FROM credentials WHERE name = 'reader';"
+            "UPDATE credential_version SET version = version - 1"
+        )
+    finally:
+        await connection.close()
+
+    async def to_the_end() -> None:
+        while await stream.read() is not grpc.aio.EOF:
+            pass
+
+    code, said = await refused(asyncio.wait_for(to_the_end(), 30))
+    assert (grpc.StatusCode.UNAUTHENTICATED, True) == (code, "not known here" in said)
+
+
+async def test_what_was_changed_since_a_restore_is_not_taken_for_what_was_known_before(
+    alert_url: str, clock: ManualClock
+) -> None:
+    """The backup is from before the lost token was made; another was made since."""
+    lost = await Credentials(alert_url).token(Role.SUBSCRIBER, name="lost")
+    database = Database(alert_url, application_name="tests", pool_size=1)
+    watch = CredentialWatch(database, clock=clock, audit_kept=timedelta(days=1))
+    try:
+        await watch.refresh()
+        async with database.transaction() as connection:
+            await connection.execute("DELETE FROM credentials")
+            await connection.execute("UPDATE credential_version SET version = 1")
+        made = await Credentials(alert_url).token(Role.SUBSCRIBER, name="made")
+
+        await watch.refresh()
+    finally:
+        await database.close()
+
+    assert {digest_of(made)} == set(watch.known.by_digest)
+    assert digest_of(lost) not in watch.known.by_digest
+
+
+async def test_a_role_of_a_newer_version_gives_nothing_and_hides_no_revocation(
+    site: Site, alert_url: str
+) -> None:
+    reader = await site.token("reader", credential_pb2.ROLE_SUBSCRIBER)
+    connection = await asyncpg.connect(alert_url)
+    try:
+        await connection.execute(
+            "UPDATE credentials SET roles = '{subscriber,auditor}' WHERE name = 'reader'"
+        )
+    finally:
+        await connection.close()
+
+    gone = await site.ask("CreateToken", name="gone", roles=[OPERATOR])
+    await site.ask("RevokeCredential", credential_id=gone.credential.credential_id)
+
+    code, said = await refused(
+        site.alert.alerts.ListAlerts(alert_pb.ListAlertsRequest(), metadata=bearing(gone.token))
+    )
+    assert (grpc.StatusCode.UNAUTHENTICATED, "'gone' was revoked. Use another token.") == (
+        code,
+        said,
+    )
+    await site.alert.alerts.ListAlerts(alert_pb.ListAlertsRequest(), metadata=bearing(reader))
 
 
 async def test_while_the_database_is_away_whoever_was_known_still_is(

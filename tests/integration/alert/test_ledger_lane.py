@@ -473,6 +473,23 @@ async def test_readers_are_woken_after_commits_that_have_events_and_only_then(
     assert [range(1, 2), range(2, 3)] == [appended.revisions for appended in woken]
 
 
+async def test_readers_are_told_nothing_that_is_not_committed(alert_database: Database) -> None:
+    """All is written, and then the commit itself fails."""
+    async with alert_database.connection() as connection:
+        await connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'refused'; END $$;"
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    told: list[Appended] = []
+    async with running_ledger(alert_database, on_commit=told.append) as ledger:
+        results = await ledger.submit_many(raises(2))
+
+    assert ["INTERNAL"] * 2 == outcomes(results)
+    assert [] == told
+
+
 async def test_a_wake_up_that_fails_does_not_undo_or_repeat_what_was_committed(
     alert_database: Database, logs: list[Any]
 ) -> None:

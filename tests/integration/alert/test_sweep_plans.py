@@ -18,7 +18,7 @@ from tocsin.alert.domain.job import Job, JobFinished, JobKind, JobResult, JobSta
 from tocsin.alert.engine.skew import read_clock
 from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
 from tocsin.alert.ledger.backup_commands import FinishJob, Hear, MissRun, StartJob
-from tocsin.alert.store import job_retention, suppressions
+from tocsin.alert.store import floods, job_retention, suppressions
 from tocsin.alert.store.looks import HOST_LOOKS, RISE_LOOKS, SCHEDULE_LOOKS, Looks
 from tocsin.alert.sweep.deadlines import LEASE, REST
 from tocsin.alert.sweep.parts import Sweeps
@@ -179,6 +179,14 @@ async def test_the_alerts_that_outlived_their_roots_are_found_among_those_that_s
     assert 1 == plan.root["Actual Rows"]
     assert set() == plan.scanned_whole
     assert plan.rows_met <= 8
+
+
+async def test_floods_are_found_among_the_alerts_that_stand(many: str) -> None:
+    found = await explained(many, floods.FLOODED)
+    counted = await explained(many, floods.COUNT, ["resolved-1", "resolved-9"], 1_000)
+
+    assert set() == found.scanned_whole | counted.scanned_whole
+    assert found.rows_met <= 4
 
 
 async def test_old_jobs_are_purged_by_the_index_of_their_age(many: str) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support.processes import free_port
+from support.waiting import WITHIN_SECONDS
 from tocsin.common.rpc.channel import balancing, open_channel
 from tocsin.common.rpc.health_check import health_of, reachable_target
+from tocsin.common.rpc.limits import RpcLimits
 from tocsin.common.rpc.listening import ListenError
 from tocsin.common.rpc.server import RpcServer
 
@@ -54,6 +57,25 @@ async def test_health_is_told_on_a_port_of_its_own_too() -> None:
     finally:
         await server.drain()
     assert "UNREACHABLE" == await asyncio.to_thread(health_of, target)
+
+
+async def test_the_port_for_health_has_the_limits_of_the_other_one() -> None:
+    port = free_port()
+    server = RpcServer(
+        "127.0.0.1:0",
+        needs=NEEDS,
+        limits=RpcLimits(handshake=timedelta(seconds=1)),
+        health_listen=f"127.0.0.1:{port}",
+    )
+    await server.start()
+    try:
+        async with asyncio.timeout(WITHIN_SECONDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            while await reader.read(1024):  # the server's first words, and then the end
+                pass
+            writer.close()
+    finally:
+        await server.drain()
 
 
 @pytest.mark.parametrize(

@@ -393,6 +393,24 @@ async def test_a_cancelled_commit_leaves_nothing_open_and_is_no_news(
     assert [] == caplog.messages
 
 
+async def test_each_statement_sees_what_was_committed_whatever_the_database_is_set_to(
+    empty_url: str,
+) -> None:
+    async with opened(empty_url) as database, database.connection() as connection:
+        await connection.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation"
+            " = %L', current_database(), 'repeatable read'); END $$"
+        )
+    async with opened(empty_url) as database:
+        async with database.connection() as connection:
+            alone = await connection.fetchval("SHOW transaction_isolation")
+            await connection.execute("SET default_transaction_isolation = 'serializable'")
+        async with database.transaction() as connection:
+            together = await connection.fetchval("SHOW transaction_isolation")
+
+    assert ["read committed", "read committed"] == [alone, together]
+
+
 @EITHER_WAY
 async def test_a_url_may_say_how_to_encrypt_in_the_words_of_libpq(empty_url: str, use: Use) -> None:
     async with opened(f"{empty_url}?sslmode=prefer") as database:

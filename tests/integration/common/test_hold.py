@@ -95,6 +95,20 @@ async def test_what_is_cancelled_anywhere_leaves_nothing_and_the_next_one_succee
     assert list(range(30)) == [number for number in await kept(database) if number < 100]
 
 
+async def test_its_transactions_are_read_committed_whatever_the_database_is_set_to(
+    database: Database,
+) -> None:
+    hold = Hold(database)
+    async with database.connection() as connection:
+        await connection.execute("SET default_transaction_isolation = 'repeatable read'")
+
+    async with hold.transaction() as connection:
+        level = await connection.fetchval("SHOW transaction_isolation")
+    await hold.release()
+
+    assert "read committed" == level
+
+
 async def test_a_kept_connection_that_dies_is_replaced(own_cluster: Cluster) -> None:
     database = Database(own_cluster.url(), application_name="hold test", pool_size=1)
     hold = Hold(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from support.pems import Pems, serial_of
 from support.processes import free_port
 from tocsin.common.rpc.channel import open_channel, open_sync_channel
 from tocsin.common.rpc.door import Door
+from tocsin.common.rpc.listening import ListenError
 from tocsin.common.rpc.server import RpcServer
 from tocsin.common.rpc.tls import ServerTls, TlsFiles
 
@@ -147,3 +149,12 @@ async def test_threads_come_in_as_well(pems: Pems) -> None:
                 return int(answer.status)
 
         assert health_pb2.HealthCheckResponse.NOT_SERVING == await asyncio.to_thread(ask)
+
+
+async def test_a_second_address_that_is_taken_is_named(pems: Pems) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        with pytest.raises(ListenError, match=f"{address}: the port is taken"):
+            async with serving(files(pems), certified_listen=address):
+                pass

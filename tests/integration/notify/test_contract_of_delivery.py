@@ -280,6 +280,17 @@ async def test_what_another_alert_explains_is_held_and_counted_by_what_is_told_o
     assert [explained] * 2 == [(reason, by) for reason, _, by in await scene.ground.rows(DECISIONS)]
 
 
+async def test_what_falls_due_together_with_what_explains_it_is_counted_too(scene: Scene) -> None:
+    await scene.came(RAISED)
+    for number in (2, 3):
+        await scene.came(RAISED, an_alert(number, suppressed_by=alert_id(1)))
+    await scene.far.answer()
+
+    [told] = scene.far.heard
+    assert isinstance(told, Notification)
+    assert (UUID(alert_id(1)), 2) == (told.alert.alert_id, told.explained_count)
+
+
 async def test_an_alert_explains_nothing_where_it_is_not_told(scene: Scene) -> None:
     await scene.routes.create(a_route(await scene.ground.channel(), matchers=[about(1)]))
     await scene.route(matchers=[about(2)])

@@ -164,7 +164,10 @@ async def test_it_is_dead_after_the_schedule_and_what_comes_later_has_its_turn(
     assert [2] == revisions(await queue.claim(channel_id, 8))
 
 
-async def test_a_late_settle_is_refused(ground: Ground, clock: ManualClock) -> None:
+@pytest.mark.parametrize("receipt", [AGAIN, OK, UNSURE], ids=lambda each: each.outcome.name)
+async def test_a_late_settle_is_refused_however_it_went(
+    ground: Ground, clock: ManualClock, receipt: Receipt
+) -> None:
     channel_id = await ground.channel()
     queue = ground.queue()
     await ground.raised(1)
@@ -173,7 +176,7 @@ async def test_a_late_settle_is_refused(ground: Ground, clock: ManualClock) -> N
     await queue.reclaim_lost()
     [present] = await queue.claim(channel_id, 1)
 
-    assert not await queue.settle(late, AGAIN)
+    assert not await queue.settle(late, receipt)
 
     delivery, attempts = await ground.deliveries.get(late.delivery_id)
     assert DeliveryState.SENDING is delivery.state

@@ -24,6 +24,7 @@ from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState, Receipt
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from support.figures import Figures
     from tocsin.common.postgres.engine import Database
 
 pytestmark = pytest.mark.postgres
@@ -74,7 +75,7 @@ def dispatcher_of(ground: Ground, sender: RecordingSender) -> Dispatcher:
     "count", [150, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.long])]
 )
 async def test_the_healthy_one_is_told_all_while_the_others_fail_and_they_lose_nothing(
-    notify_database: Database, count: int
+    notify_database: Database, figures: Figures, count: int
 ) -> None:
     ground = Ground(notify_database, SystemClock())
     hanging, failing, busy, well = [await ground.channel() for _ in range(4)]
@@ -108,6 +109,13 @@ async def test_the_healthy_one_is_told_all_while_the_others_fail_and_they_lose_n
         await eventually(is_over, within=120)
     finally:
         await dispatcher.stop()
+    lost = {each: count - heard(each) for each in (hanging, failing, busy, well)}
+    figures.record(
+        fault="far sides",
+        messages_for_each=count,
+        refused_until_mended=sum(far_sides.refused.values()),
+        lost=sum(lost.values()),
+    )
     for channel_id in (hanging, failing, busy, well):
         assert count == heard(channel_id)
         assert {DeliveryState.DELIVERED} == set(await ground.states(channel_id))

@@ -165,6 +165,8 @@ def test_a_token_is_sent_to_no_other_machine_in_the_clear(notify_url: str) -> No
         notify_settings(notify_url, "alert.example.org:7070", alert_token=token)
 
     assert token not in str(told.value)
+    assert "TOCSIN_NOTIFY_ALERT_CA_FILE" in str(told.value)
+    assert "TOCSIN_TLS_CA_FILE" not in str(told.value)
 
 
 async def test_what_people_steer_is_in_the_trail_and_no_secret_is(notify_url: str) -> None:

@@ -53,6 +53,11 @@ CLIENT = "libs/client/src/tocsin/client"
 SOURCES = ("libs/common/src", "libs/client/src", "services/alert/src", "services/notify/src")
 
 
+def the(file: str, test: str) -> str:
+    """Return one test of a file, as pytest takes it."""
+    return f"{file}::{test}"
+
+
 def missing_killers(mutant: Mutant) -> list[str]:
     """Return those killers that are no test of the suite any more."""
     return [killer for killer in mutant.killers if not _exists(*killer.split("::"))]

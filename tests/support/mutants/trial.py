@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.mutants.mutant import Mutant
 
 _LONGEST_TEST_SECONDS = 90
-_LONGEST_TRIAL_SECONDS = 240
+_LONGEST_TRIAL_SECONDS = 900
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 
 

@@ -31,6 +31,7 @@ from tocsin.api.alert.v1.event_pb2 import (
     Position,
 )
 from tocsin.client.diff import ACTOR, VANISHED, apply_event, synthetic_events
+from tocsin.client.known import KnownAlerts
 
 HERE = Position(epoch=EPOCH, revision=40)
 NOW = at(1000)
@@ -228,7 +229,7 @@ def test_ids_are_others_in_another_epoch() -> None:
 
 
 def test_a_known_alert_does_not_keep_the_message_that_it_came_in() -> None:
-    known: dict[str, Alert] = {}
+    known = KnownAlerts()
     event = an_event(1, an_alert(1))
     apply_event(known, event)
     event.alert.message = "of the message only"

@@ -225,6 +225,14 @@ def test_no_common_name_and_no_name_of_another_sort_counts() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["dns:web-1.example.org", "email:ops@example.org"])
+def test_a_uri_that_is_written_like_a_name_of_another_sort_is_none(name: str) -> None:
+    call = Call(names={"peer_uri": [name.encode()]})
+
+    with pytest.raises(UnauthenticatedError):
+        ask(LIST, *certified(name), call=call)
+
+
 def test_the_token_counts_where_there_is_a_certificate_as_well() -> None:
     call = Call((("authorization", f"Bearer {TOKEN}"),), {"peer_uri": [AGENT.encode()]})
 

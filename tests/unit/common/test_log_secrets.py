@@ -70,11 +70,32 @@ def test_secrets_within_structures_are_blanked_too() -> None:
         ("Authorization: Bearer abcdefgh12345678", f"Authorization: Bearer {HIDDEN}"),
         ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw now", f"signed with {HIDDEN} now"),
         ("https://hooks.example/a?b=c is well", "https://hooks.example/a?b=c is well"),
+        (
+            "postgresql://db/x?user=a&password=p%40ss&sslmode=require",
+            f"postgresql://db/x?user=a&password={HIDDEN}&sslmode=require",
+        ),
         ("at 12:30 somebody@example.org wrote", "at 12:30 somebody@example.org wrote"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out_of_texts(text: str, shown: str) -> None:
     assert shown == without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [OSError("no postgresql://u:hunter2@db/x"), b"Bearer hunter2hunter2", {"x://u:hunter2@h"}],
+    ids=["an error", "bytes", "a set"],
+)
+def test_what_is_no_text_is_looked_at_as_it_is_written(value: object) -> None:
+    assert "hunter2" not in logged(what=value)["what"]
+
+
+def test_the_traceback_of_a_library_is_shown_to_people() -> None:
+    out = Terminal()
+    configure_logs("alert", stream=out)
+    logging.getLogger("some.library").error("lost", exc_info=OSError("no route to host"))
+
+    assert "no route to host" in out.getvalue()
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()], ids=["program", "terminal"])

@@ -1,11 +1,27 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from tocsin.common.rpc.health import Readiness
 from tocsin.common.rpc.probes import Probes
+
+
+class Refusing:
+    """A context that notes how a call is ended."""
+
+    code: grpc.StatusCode | None = None
+
+    async def write(self, _message: object) -> None:
+        """Take a message."""
+
+    async def abort(self, code: grpc.StatusCode, _details: str) -> NoReturn:
+        self.code = code
+        raise ConnectionAbortedError
 
 
 def readiness() -> Readiness:
@@ -41,6 +57,17 @@ def test_while_draining_nothing_is_ready_whatever_holds() -> None:
     known.set("database", True)
 
     assert not known.ready("hosts")
+
+
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_a_name_that_no_service_has_is_not_kept_in_memory(method: str) -> None:
+    request = health_pb2.HealthCheckRequest(service="x" * 257)
+    context = Refusing()
+
+    with pytest.raises(ConnectionAbortedError):
+        await asyncio.wait_for(getattr(readiness(), method)(request, context), 15)
+
+    assert grpc.StatusCode.INVALID_ARGUMENT == context.code
 
 
 async def test_probes_keep_the_conditions_true() -> None:

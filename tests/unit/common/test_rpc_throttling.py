@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tocsin.api.alert.v1.alert_service_pb2  # noqa: F401 - describes the methods
-from tocsin.common.errors import ResourceExhaustedError
+from tocsin.common.errors import (
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    TocsinError,
+    UnauthenticatedError,
+)
 from tocsin.common.rpc import throttling
 from tocsin.common.rpc.caller import ANONYMOUS, Peer
 from tocsin.common.rpc.limits import RpcLimits
@@ -62,6 +67,19 @@ class AsNamed:
         return lambda context: Peer(self.actor, "")
 
 
+class Refusing:
+    """Admits nobody."""
+
+    def __init__(self, error: TocsinError) -> None:
+        self.error = error
+
+    def check_of(self, method: str) -> Callable[[Any], Peer]:
+        def refuse(context: Any) -> Peer:
+            raise self.error
+
+        return refuse
+
+
 def taken(rates: Rates, caller: str, calls: int) -> int:
     """Make so many calls, and return how many were taken."""
     return sum(1 for _ in range(calls) if refusal(lambda: rates.take(caller)) is None)
@@ -79,6 +97,37 @@ def admitting(actor: str, method: str = RAISE, **limits: Any) -> tuple[Callable[
     time = Time()
     admission = ThrottledAdmission(AsNamed(actor), RpcLimits(**limits), time)
     return admission.check_of(method), time
+
+
+def reasons(error: TocsinError) -> Callable[[str, int], list[str]]:
+    """Return what calls so many times from somewhere, where nobody is admitted."""
+    limits = RpcLimits(calls_per_second=10, call_burst=20)
+    check = ThrottledAdmission(Refusing(error), limits, Time()).check_of(RAISE)
+
+    def ask(peer: str, calls: int) -> list[str]:
+        found = list[str]()
+        for _ in range(calls):
+            with pytest.raises(TocsinError) as told:
+                check(cast("Any", Call(peer)))
+            found.append(told.value.reason)
+        return found
+
+    return ask
+
+
+def test_who_proves_nothing_is_counted_by_address_and_takes_nothing_from_others() -> None:
+    ask = reasons(UnauthenticatedError("not known here", reason="TOKEN_INVALID"))
+
+    assert ["TOKEN_INVALID"] * 20 + ["RATE_LIMITED"] * 5 == ask(ELSEWHERE, 25)
+    assert ["TOKEN_INVALID"] == ask("ipv4:192.0.2.8:4242", 1)
+    assert ["TOKEN_INVALID"] * 25 == ask(HERE, 25)
+
+
+def test_who_asks_for_what_is_not_allowed_is_counted_under_its_name() -> None:
+    named = {"actor": "restic"}
+    ask = reasons(PermissionDeniedError("no role", reason="ROLE_MISSING", metadata=named))
+
+    assert ["ROLE_MISSING"] * 20 + ["RATE_LIMITED"] * 5 == ask(HERE, 25)
 
 
 def test_a_burst_is_taken_and_then_what_flows_back() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tocsin.cli.exits import CommandError, ExitCode
 from tocsin.cli.text import lines
 from tocsin.client import errors
+from tocsin.common.rpc.client_credentials import ClientCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +79,22 @@ def _nobody_there(session: Session) -> str:
     target, option = session.asked
     return (
         f"Nothing answers at {target}. Start a local Tocsin with `tocsin up`, or say where it is "
-        f"with {option}."
+        f"with {option}.{_about_encryption(option)}"
     )
+
+
+def _about_encryption(option: str) -> str:
+    """Return what else may be wrong: one who encrypts and one who does not never meet."""
+    service = "NOTIFY" if "NOTIFY" in option else "ALERT"
+    given = ClientCredentials.from_environment(service)
+    if given.is_encrypted:
+        return (
+            " Or it is not encrypted, TOCSIN_TLS_CA_FILE does not vouch for it, or it wants a "
+            "certificate: TOCSIN_TLS_CERTIFICATE_FILE and TOCSIN_TLS_KEY_FILE."
+        )
+    if given.has_token:
+        return " If it is encrypted, name its authority: TOCSIN_TLS_CA_FILE."
+    return ""
 
 
 def _somebody_else_there(session: Session) -> str:

@@ -6,39 +6,45 @@ Example:
     ...     alerts.raise_or_touch("web-1", "backup_failed", "home", message="exit code 1")
 """
 
-from tocsin.client.aio import AlertClient
-from tocsin.client.backup_aio import BackupClient
-from tocsin.client.backup_sync import SyncBackupClient
-from tocsin.client.batch import StreamBatch, StreamEvent
-from tocsin.client.continuity import OutOfStepError
-from tocsin.client.errors import (
-    AbortedError,
-    AlreadyExistsError,
-    CallCancelledError,
-    CallError,
-    DataLossError,
-    DeadlineExceededError,
-    FailedPreconditionError,
-    FieldViolation,
-    InternalError,
-    InvalidArgumentError,
-    NotFoundError,
-    OutOfRangeError,
-    PermissionDeniedError,
-    ResourceExhaustedError,
-    UnauthenticatedError,
-    UnavailableError,
-    UnimplementedError,
-    UnknownError,
-)
-from tocsin.client.identity_sync import SyncIdentityClient
-from tocsin.client.notify_aio import NotifyClient
-from tocsin.client.notify_sync import SyncNotifyClient
-from tocsin.client.options import OnFirst
-from tocsin.client.retry import RetryPolicy
-from tocsin.client.subscription import EventSubscription, SubscriptionCounts
-from tocsin.client.sync import SyncAlertClient
-from tocsin.common.rpc.client_credentials import ClientCredentials, CredentialsError
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tocsin.client.aio import AlertClient
+    from tocsin.client.backup_aio import BackupClient
+    from tocsin.client.backup_sync import SyncBackupClient
+    from tocsin.client.batch import StreamBatch, StreamEvent
+    from tocsin.client.continuity import OutOfStepError
+    from tocsin.client.errors import (
+        AbortedError,
+        AlreadyExistsError,
+        CallCancelledError,
+        CallError,
+        DataLossError,
+        DeadlineExceededError,
+        FailedPreconditionError,
+        FieldViolation,
+        InternalError,
+        InvalidArgumentError,
+        NotFoundError,
+        OutOfRangeError,
+        PermissionDeniedError,
+        ResourceExhaustedError,
+        UnauthenticatedError,
+        UnavailableError,
+        UnimplementedError,
+        UnknownError,
+    )
+    from tocsin.client.identity_sync import SyncIdentityClient
+    from tocsin.client.notify_aio import NotifyClient
+    from tocsin.client.notify_sync import SyncNotifyClient
+    from tocsin.client.options import OnFirst
+    from tocsin.client.retry import RetryPolicy
+    from tocsin.client.subscription import EventSubscription, SubscriptionCounts
+    from tocsin.client.sync import SyncAlertClient
+    from tocsin.common.rpc.client_credentials import ClientCredentials, CredentialsError
 
 __all__ = [
     "AbortedError",
@@ -76,3 +82,52 @@ __all__ = [
     "UnimplementedError",
     "UnknownError",
 ]
+
+# Where each name lives. It is loaded when it is first asked for: who only subscribes need not load
+# what reports.
+_HOMES = {
+    "AbortedError": "errors",
+    "AlertClient": "aio",
+    "AlreadyExistsError": "errors",
+    "BackupClient": "backup_aio",
+    "CallCancelledError": "errors",
+    "CallError": "errors",
+    "DataLossError": "errors",
+    "DeadlineExceededError": "errors",
+    "EventSubscription": "subscription",
+    "FailedPreconditionError": "errors",
+    "FieldViolation": "errors",
+    "InternalError": "errors",
+    "InvalidArgumentError": "errors",
+    "NotFoundError": "errors",
+    "NotifyClient": "notify_aio",
+    "OnFirst": "options",
+    "OutOfRangeError": "errors",
+    "OutOfStepError": "continuity",
+    "PermissionDeniedError": "errors",
+    "ResourceExhaustedError": "errors",
+    "RetryPolicy": "retry",
+    "StreamBatch": "batch",
+    "StreamEvent": "batch",
+    "SubscriptionCounts": "subscription",
+    "SyncAlertClient": "sync",
+    "SyncBackupClient": "backup_sync",
+    "SyncIdentityClient": "identity_sync",
+    "SyncNotifyClient": "notify_sync",
+    "UnauthenticatedError": "errors",
+    "UnavailableError": "errors",
+    "UnimplementedError": "errors",
+    "UnknownError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,7 +33,7 @@ from tocsin.api.alert.v1.event_pb2 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -55,16 +55,12 @@ class _Step(NamedTuple):
     note: str = FOUND
 
 
-def apply_event(known: dict[str, Alert], event: AlertEvent) -> None:
-    """Bring the alerts that are known not to be resolved up to date with an event.
-
-    They are copies: a part of a message keeps the memory of all of it, 500 events as they come.
-    """
+def apply_event(known: MutableMapping[str, Alert], event: AlertEvent) -> None:
+    """Bring the alerts that are known not to be resolved up to date with an event."""
     if event.type == ALERT_EVENT_TYPE_RESOLVED:
         known.pop(event.alert.alert_id, None)
     else:
-        alert = known[event.alert.alert_id] = Alert()
-        alert.CopyFrom(event.alert)
+        known[event.alert.alert_id] = event.alert
 
 
 def synthetic_events(

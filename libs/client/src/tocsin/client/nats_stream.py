@@ -24,9 +24,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy, Header, StreamConfig
 from nats.js.errors import NotFoundError
 
-from tocsin.api.alert.v1.alert_pb2 import Alert
 from tocsin.api.alert.v1.event_pb2 import AlertEvent, Position
 from tocsin.client.diff import apply_event
+from tocsin.client.known import KnownAlerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +92,12 @@ class AlertStream:
             ) from None
         return StreamEnd(state.last_seq, self._read((last.headers or {}).get(POSITION)))
 
-    async def open_alerts(self) -> dict[str, Alert]:
+    async def open_alerts(self) -> KnownAlerts:
         """Return the alerts that are not resolved, as the stream has told them.
 
         It must hold a message.
         """
-        known = dict[str, Alert]()
+        known = KnownAlerts()
         messages = await self._jetstream.subscribe(
             f"{self._subject}.>",
             stream=self._name,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tocsin.api.alert.v1.alert_service_pb2 import GetAlertRequest
 from tocsin.client.continuity import OutOfStepError
 from tocsin.client.errors import NotFoundError
+from tocsin.client.known import KnownAlerts
 from tocsin.client.retry import RetryPolicy, call_async
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ async def collect(stream: EventStream) -> Snapshot:
 
     Raises OutOfStepError when its pages are not of one snapshot, and what the stream raises.
     """
-    alerts: dict[str, Alert] = {}
+    alerts = KnownAlerts()
     first = message = await stream.next()
     while True:
         if message.events or not message.position.epoch or message.position != first.position:

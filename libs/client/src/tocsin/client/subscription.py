@@ -7,11 +7,12 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tocsin.api.alert.v1.alert_pb2 import ALERT_STATUS_RESOLVED, Alert, Severity
+from tocsin.api.alert.v1.alert_pb2 import Severity
 from tocsin.api.alert.v1.alert_service_pb2 import WatchEventsRequest, WatchEventsResponse
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
 from tocsin.api.alert.v1.event_pb2 import AlertEvent, AlertEventType, Position
@@ -27,6 +28,7 @@ from tocsin.client.errors import (
     UnimplementedError,
     told,
 )
+from tocsin.client.known import KnownAlerts
 from tocsin.client.options import OnFirst, SubscriptionOptions, begins_with_snapshot
 from tocsin.client.retry import RetryPolicy
 from tocsin.client.snapshot import Snapshot, collect, look_up
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from tocsin.api.alert.v1.alert_pb2 import Alert
     from tocsin.common.clock import Clock
 
 __all__ = [
@@ -134,7 +137,7 @@ class EventSubscription:
             min_severity=enum_value("min_severity", Severity, min_severity),
         )
         self._types = frozenset(enum_values("types", AlertEventType, types))
-        self._known = _open(known)
+        self._known = KnownAlerts(known)
         self._last = Position() if after is None and on_first == "oldest" else after
         self._compare_next = begins_with_snapshot(on_first) and after is None
         self._tell_snapshot = self._last is not None or on_first != "snapshot_known"
@@ -225,7 +228,7 @@ class EventSubscription:
             await self._drop()  # pages were read: another try needs another stream
             raise
         batch = self._difference(snapshot, gone)
-        self._known = {**snapshot.alerts, **_open(filter(None, gone.values()))}
+        self._known = KnownAlerts(chain(snapshot.alerts.values(), filter(None, gone.values())))
         self._compare_next, self._tell_snapshot = False, True
         self.counts.snapshots += 1
         self.counts.synthetic_events += len(batch.events)
@@ -292,7 +295,3 @@ class EventSubscription:
             self._connected = connected
             if self._on_state is not None:
                 self._on_state(connected)
-
-
-def _open(alerts: Iterable[Alert]) -> dict[str, Alert]:
-    return {each.alert_id: each for each in alerts if each.status != ALERT_STATUS_RESOLVED}

@@ -73,6 +73,7 @@ class AlertApp:
             clock=self._clock,
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
+            open_alerts_per_host=settings.open_alerts_per_host,
             observer=self.telemetry.lane,
         )
         self._watch = Watch(self._reading, self._broadcast, encode_alert=encode_alert)

@@ -80,6 +80,14 @@ class AlertSettings(
         description="How many commands may wait for the writer lane. Beyond it calls are "
         "refused with RESOURCE_EXHAUSTED (OVERLOADED).",
     )
+    open_alerts_per_host: int = Field(
+        default=1_000,
+        ge=10,
+        le=1_000_000,
+        description="How many alerts of one host may be open, about. What else fails on it raises "
+        "none then: one alert_flood stands for it and counts it, until fewer than nine tenths are "
+        "open.",
+    )
     retention_days: float = Field(
         default=7,
         gt=0,

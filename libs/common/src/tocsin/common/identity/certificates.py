@@ -22,13 +22,15 @@ def names_in(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Return the names in a verified certificate: its URIs first, then DNS names, then e-mail.
 
     `auth_context` is what gRPC tells of a connection; it is empty of them without a certificate.
-    The common name is none: it has no type.
+    The common name is none: it has no type. Nor is a URI without `://`: `dns:web-1` is one by its
+    syntax (RFC 4501), and would pass for a DNS name that the authority never vouched for.
     """
-    return [
-        prefix + name.decode("utf-8", "replace")
+    names = (
+        (sort, prefix + name.decode("utf-8", "replace"))
         for sort, prefix in _SORTS
         for name in auth_context.get(sort, ())
-    ]
+    )
+    return [name for sort, name in names if sort != "peer_uri" or "://" in name]
 
 
 def is_name(text: str) -> bool:

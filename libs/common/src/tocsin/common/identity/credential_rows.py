@@ -23,7 +23,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (name) WHERE kind = 2 AND revoke_time IS NULL DO NOTHING
 RETURNING true
 """
-_CHANGED = "UPDATE credential_version SET version = version + 1"
+# Also the time: counted alone, a database that was restored from an older backup and changed since
+# could have the number that a server knows from before.
+_CHANGED = """
+UPDATE credential_version
+   SET version = greatest(version + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+"""
 _READ = "SELECT * FROM credentials WHERE credential_id = $1"
 _READ_ALL = "SELECT * FROM credentials ORDER BY credential_id"
 _PAGE = """
@@ -43,6 +48,7 @@ UPDATE credentials SET last_used_time = $2
  WHERE credential_id = ANY($1)
    AND (last_used_time IS NULL OR last_used_time < $2::timestamptz - interval '1 hour')
 """
+_ROLES = frozenset(map(str, Role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ def _credential(row: Mapping[str, Any]) -> Credential:
         credential_id=row["credential_id"],
         kind=CredentialKind(row["kind"]),
         name=row["name"],
-        roles=frozenset(map(Role, row["roles"])),
+        # One that a newer version made gives nothing here, and must not hide the other rows.
+        roles=frozenset(Role(role) for role in row["roles"] if role in _ROLES),
         host_ids=frozenset(row["host_ids"]),
         create_time=row["create_time"],
         created_by=row["created_by"],

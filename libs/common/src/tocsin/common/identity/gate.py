@@ -82,11 +82,7 @@ class Gate:
             )
         found = self._knowing.known.by_digest.get(digest_of(token))
         if found is None:
-            raise _unauthenticated(
-                "This token is not known here. Each service has tokens of its own: send one that "
-                "was made for this service.",
-                "TOKEN_INVALID",
-            )
+            raise unknown_token()
         return found
 
     def _by_certificate(self, context: Context) -> Credential:
@@ -108,6 +104,15 @@ class Gate:
             "this server asks for one.",
             "CREDENTIAL_MISSING",
         )
+
+
+def unknown_token() -> UnauthenticatedError:
+    """Return the error of a token that nobody was given here."""
+    return _unauthenticated(
+        "This token is not known here. Each service has tokens of its own: send one that was made "
+        "for this service.",
+        "TOKEN_INVALID",
+    )
 
 
 def ended_error(credential: Credential, now: datetime) -> UnauthenticatedError | None:

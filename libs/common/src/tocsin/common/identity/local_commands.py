@@ -59,7 +59,8 @@ def token_commands(program: str, scripts: Path, settings: Settings) -> typer.Typ
             typer.Option("--host", help="A host that it may speak of. May be repeated."),
         ] = None,
         days: Annotated[
-            float | None, typer.Option("--days", min=0, help="For how long. Unset: for ever.")
+            float | None,
+            typer.Option("--days", min=0, max=36_500, help="For how long. Unset: for ever."),
         ] = None,
     ) -> None:
         """Make a token, and print it: it is shown only now.

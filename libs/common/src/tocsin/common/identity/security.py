@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.common.config import ConfigError, variable
-from tocsin.common.identity.gate import Gate, ended_error
+from tocsin.common.identity.gate import Gate, ended_error, unknown_token
 from tocsin.common.identity.identity_rules import IDENTITY_RULES
 from tocsin.common.identity.service import add_identity_service
 from tocsin.common.identity.store import CredentialStore
@@ -98,7 +98,9 @@ class Security:
         if peer.credential_id is None:
             return None
         credential = self._watch.known.by_id.get(peer.credential_id)
-        return None if credential is None else ended_error(credential, self._clock.now())
+        if credential is None:  # in a database that was restored from before it was made
+            return unknown_token()
+        return ended_error(credential, self._clock.now())
 
     def _nobody(self) -> str:
         dev = variable(type(self._settings), "insecure_dev")

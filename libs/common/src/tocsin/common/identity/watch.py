@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tocsin.common.errors import UnavailableError
 from tocsin.common.identity import audit, credential_rows
 from tocsin.common.identity.credentials import NOBODY_KNOWN, Known
 from tocsin.common.lifecycle import BackgroundLoop
@@ -26,8 +27,9 @@ FORGET_AT_ONCE: Final = 1000
 class CredentialWatch:
     """Keeps `known` true, notes in the database what was `used`, and forgets old audit entries.
 
-    While the database is away what was known last holds: whoever could call still can. `on_poll`
-    is called each time that the credentials were looked at.
+    While the database is away what was known last holds: whoever could call still can, until its
+    time is over. `on_poll` is called each time that the credentials were looked at, or could not
+    be.
     """
 
     def __init__(self, database: Database, *, clock: Clock, audit_kept: timedelta) -> None:
@@ -66,7 +68,11 @@ class CredentialWatch:
         self.on_poll()
 
     async def _step(self) -> timedelta:
-        await self.refresh()
+        try:
+            await self.refresh()
+        except UnavailableError:
+            self.on_poll()
+            raise
         now = self._clock.now()
         if self._next_note is None or self._next_note <= now:
             self._next_note = now + NOTE_USE_AFTER

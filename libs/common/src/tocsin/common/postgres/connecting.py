@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 _ABANDONED_SECONDS = 2.0
+# A server that is gone without a word is noticed within 30 s, whether something was sent to it
+# (the time until it must have been acknowledged, in ms) or the connection rests. By the names of
+# the options: not every system has all.
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,
+}
 
 
 def database_url(text: str) -> URL:
@@ -43,11 +53,25 @@ async def connect(url: URL, **options: Any) -> asyncpg.Connection:
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     attempt = asyncio.ensure_future(asyncpg.connect(dsn, **options))
     try:
-        return await asyncio.shield(attempt)
+        connection = await asyncio.shield(attempt)
     except asyncio.CancelledError:
         attempt.add_done_callback(_close)
         asyncio.get_running_loop().call_later(_ABANDONED_SECONDS, attempt.cancel)
         raise
+    _keep_alive(connection)
+    return connection
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Let the system ask now and then whether the server is still there."""
+    end = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no option
+    if end is None or end.family == getattr(socket, "AF_UNIX", None):
+        return
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            end.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _close(attempt: asyncio.Future[asyncpg.Connection]) -> None:

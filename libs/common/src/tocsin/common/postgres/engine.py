@@ -129,7 +129,10 @@ class Database:
 
         Commits on a clean exit and rolls back on any error, cancellation included.
         """
-        async with self.connection() as connection, connection.transaction():
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
             yield connection
 
     @asynccontextmanager

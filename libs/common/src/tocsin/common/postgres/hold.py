@@ -35,7 +35,7 @@ class Hold:
         """
         connection = await self._living()
         try:
-            await connection.execute("BEGIN")
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             yield connection
             await connection.execute("COMMIT")
         except BaseException as error:

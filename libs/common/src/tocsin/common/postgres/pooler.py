@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # PgBouncer itself keeps these two for each of its clients.
 _KEPT = {"timezone": "UTC"}
 _OF_A_SESSION = {
+    # Statements outside of our transactions are counted on to see what was committed before them.
+    "default_transaction_isolation": "read committed",
+    # A client that is gone without a word, and its locks with it, is noticed within 30 s.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "idle_in_transaction_session_timeout": "30000",
     # A plan kept from when a table was small scans all of it once it is not. (A statement without
     # a name is planned anew each time.)

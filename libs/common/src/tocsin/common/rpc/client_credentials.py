@@ -72,8 +72,11 @@ class ClientCredentials:
         """Whether calls bear a token."""
         return bool(self.token or self.token_file)
 
-    def check(self, target: str) -> None:
-        """Raise CredentialsError for what cannot be right, or must not be sent to a target."""
+    def check(self, target: str, *, ca_named: str = "TOCSIN_TLS_CA_FILE") -> None:
+        """Raise CredentialsError for what cannot be right, or must not be sent to a target.
+
+        `ca_named` is the setting that gives `ca_file`.
+        """
         if self.token and self.token_file:
             raise CredentialsError("a token and a file of a token are given; give one of them")
         if self.token and not is_token(self.token):
@@ -85,7 +88,7 @@ class ClientCredentials:
         if self.has_token and not self.is_encrypted and not is_loopback(target):
             raise CredentialsError(
                 f"a token is not sent in the clear to {target}: name the authority of the "
-                "server's certificate (TOCSIN_TLS_CA_FILE), or call a server on this machine"
+                f"server's certificate ({ca_named}), or call a server on this machine"
             )
 
     def tls(self) -> grpc.ChannelCredentials:

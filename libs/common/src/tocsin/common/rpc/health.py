@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 HEALTH_SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
+_NAME_CHARACTERS = 256
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -62,6 +63,7 @@ class Readiness:
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         """Tell the health of one service. Fails with NOT_FOUND for an unknown name."""
+        await _refuse_long_name(request, context)
         if request.service not in self._needs:
             await context.abort(
                 grpc.StatusCode.NOT_FOUND, "This server has no service of that name."
@@ -79,6 +81,7 @@ class Readiness:
 
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
         """Tell the health of one service now and at each change."""
+        await _refuse_long_name(request, context)
         told = None
         while True:
             changed = self._changed
@@ -96,3 +99,13 @@ class Readiness:
     def _wake_watchers(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _refuse_long_name(request: Any, context: Any) -> None:
+    """End a call with a name that would be held as long as the call: anybody may make it."""
+    if len(request.service) > _NAME_CHARACTERS:
+        await context.abort(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"service: has {len(request.service):,} characters; write the full name of a service, "
+            "or nothing for the server as a whole",
+        )

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from tocsin.common.rpc.limits import RpcLimits
+
 if TYPE_CHECKING:
     from tocsin.common.rpc.health import Readiness
+
+_NO_LIMITS = RpcLimits()
 
 
 class HealthPort:
@@ -20,11 +24,21 @@ class HealthPort:
     Make it inside the event loop that will run it.
     """
 
-    def __init__(self, listen: str, readiness: Readiness, *, shares_port: bool = False) -> None:
-        """`listen` is `host:port`, port 0 for a free one; other processes may share it."""
+    def __init__(
+        self,
+        listen: str,
+        readiness: Readiness,
+        *,
+        limits: RpcLimits = _NO_LIMITS,
+        shares_port: bool = False,
+    ) -> None:
+        """`listen` is `host:port`, port 0 for a free one; other processes may share it.
+
+        Of the `limits` those count that gRPC itself keeps.
+        """
         self._listen = listen
         self._server: grpc.aio.Server = grpc.aio.server(
-            options=[("grpc.so_reuseport", int(shares_port))]
+            options=[("grpc.so_reuseport", int(shares_port)), *limits.options()]
         )
         readiness.add_to(self._server)
 

@@ -57,6 +57,8 @@ class RpcLimits:
             # A peer that fell silent is noticed, or it would block a write for ever.
             ("grpc.keepalive_time_ms", _ms(self.keepalive)),
             ("grpc.keepalive_timeout_ms", _ms(self.keepalive_timeout)),
+            # The time above counts only if this is not longer; it would be a minute.
+            ("grpc.http2.ping_timeout_ms", _ms(self.keepalive_timeout)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(self.ping_interval)),
         ]

@@ -54,6 +54,7 @@ class RpcServer:
         shares_port: bool = False,
     ) -> None:
         self._listen = listen
+        self._limits = limits
         self._door = door
         self._health_listen = health_listen
         self._shares_port = shares_port
@@ -79,7 +80,8 @@ class RpcServer:
     async def start(self) -> int:
         """Listen and serve. Returns the port. Raises ListenError when the address is taken."""
         if not self._shares_port:
-            require_free(self._listen)
+            for listen in filter(None, (self._listen, self._door.certified_listen)):
+                require_free(listen)
         try:
             port = self._door.open(self.server, self._listen)
         except RuntimeError:
@@ -111,7 +113,10 @@ class RpcServer:
             if not self._shares_port:
                 require_free(self._health_listen)
             self._health_port = HealthPort(
-                self._health_listen, self.readiness, shares_port=self._shares_port
+                self._health_listen,
+                self.readiness,
+                limits=self._limits,
+                shares_port=self._shares_port,
             )
             await self._health_port.start()
         except (ListenError, RuntimeError):

@@ -1,7 +1,8 @@
 """How much one caller may ask for: calls in a second, and streams at a time.
 
 A caller is its proven identity, whatever number of connections it has; without one it is its
-address. Callers of this machine that prove nothing are not counted: they are all the same one.
+address, also where nobody is let in like that. Callers of this machine that prove nothing are not
+counted: they are all the same one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from urllib.parse import unquote
 
 from google.protobuf import descriptor_pool
 
-from tocsin.common.errors import ResourceExhaustedError
+from tocsin.common.errors import (
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+)
 from tocsin.common.rpc.caller import ANONYMOUS, Peer
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from tocsin.common.errors import TocsinError
     from tocsin.common.rpc.caller import Admission
     from tocsin.common.rpc.limits import RpcLimits
 
@@ -110,11 +116,10 @@ class ThrottledAdmission:
         self, inner: Admission, limits: RpcLimits, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._inner = inner
-        self._rates = (
-            Rates(limits.calls_per_second, limits.call_burst, now)
-            if limits.calls_per_second
-            else None
-        )
+        rates = partial(Rates, limits.calls_per_second, limits.call_burst, now)
+        self._rates = rates() if limits.calls_per_second else None
+        # Apart, so that no number of strange addresses makes a caller forgotten.
+        self._strangers = rates() if limits.calls_per_second else None
         self._streams = Streams(limits.streams_per_caller) if limits.streams_per_caller else None
 
     def check_of(self, method: str) -> Callable[[Context], Peer]:
@@ -128,7 +133,11 @@ class ThrottledAdmission:
             return check
 
         def throttled(context: Context) -> Peer:
-            peer = check(context)
+            try:
+                peer = check(context)
+            except (UnauthenticatedError, PermissionDeniedError) as error:
+                self._count_refused(error, context)
+                raise
             caller = caller_of(peer, context)
             if caller is not None:
                 if rates is not None:
@@ -138,6 +147,14 @@ class ThrottledAdmission:
             return peer
 
         return throttled
+
+    def _count_refused(self, error: TocsinError, context: Context) -> None:
+        """Count a call that is not admitted: under a name if it has one, else to its address."""
+        actor = error.metadata.get("actor", ANONYMOUS)
+        caller = caller_of(Peer(actor, ""), context)
+        rates = self._strangers if actor == ANONYMOUS else self._rates
+        if rates is not None and caller is not None:
+            rates.take(caller)
 
 
 def caller_of(peer: Peer, context: Context) -> str | None:

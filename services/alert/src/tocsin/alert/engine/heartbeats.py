@@ -14,6 +14,7 @@ from tocsin.alert.domain.alert import Severity
 from tocsin.alert.domain.host import Profile, Signs
 from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.observation import Failure, Success
+from tocsin.alert.engine.observe import FURTHEST_AHEAD
 from tocsin.alert.engine.spans import spell_span, spell_time
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def _allowed_silence(host: Host, shortest_objective: timedelta | None) -> timede
 def heard(signs: Signs, received: datetime, skew: timedelta | None, *, heartbeat: bool) -> Signs:
     """Return a host's signs of life after one more, received at a time of the server's clock.
 
-    `skew` is None when it did not tell its own time: what is known of its clock stays then.
+    `skew` is None when it did not tell its own time: what is known of its clock stays then. A sign
+    that lies in the future was heard while the server's clock was wrong, and does not count.
     """
     last = signs.last_heard_time
-    is_latest = last is None or received >= last
+    is_latest = last is None or received >= last or last - received > FURTHEST_AHEAD
     first_heartbeat = signs.first_heartbeat_time
     if heartbeat and first_heartbeat is None:
         first_heartbeat = received

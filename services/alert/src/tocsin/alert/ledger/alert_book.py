@@ -10,8 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tocsin.alert.domain.event import Event
-from tocsin.alert.engine import transitions
+from tocsin.alert.domain.outcome import RaiseOutcome
+from tocsin.alert.engine import floods, transitions
 from tocsin.alert.engine.transitions import HostFacts
+from tocsin.alert.engine.wrong_clocks import believed
 from tocsin.common.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.key import Key
     from tocsin.alert.domain.observation import Caller, Failure, Success
-    from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
+    from tocsin.alert.domain.outcome import ClearOutcome
     from tocsin.alert.engine.transitions import Change, Decision, KeyState
     from tocsin.alert.ledger.table import Table
     from tocsin.common.ids import NewId
@@ -37,6 +39,8 @@ class AlertBook:
     That is `events` in their order, and those `changed_states` and `changed_alerts` that are new
     or changed. `states` are of all locked keys. `alerts` has the latest alert of every key and
     every alert that a command names, as far as they exist. `hosts` are those that were put.
+    `rooms` are how many alerts those hosts may still raise that could come to `open_limit` here:
+    see `engine.floods`.
     """
 
     now: datetime
@@ -47,6 +51,8 @@ class AlertBook:
     events: list[Event] = field(default_factory=list)
     changed_states: dict[Key, KeyState] = field(default_factory=dict)
     changed_alerts: dict[UUID, Alert] = field(default_factory=dict)
+    rooms: dict[str, int] = field(default_factory=dict)
+    open_limit: int = 0
 
     def state(self, key: Key) -> KeyState:
         """Return the state of a locked key."""
@@ -74,18 +80,28 @@ class AlertBook:
     def raise_or_touch(
         self, failure: Failure, caller: Caller, root: UUID | None = None
     ) -> Decision[RaiseOutcome]:
-        """Decide on a failure. `root` is the alert that explains it, should it be raised."""
+        """Decide on a failure. `root` is the alert that explains it, should it be raised.
+
+        Of a host that is flooded it is the alert_flood that is raised or touched in its place.
+        """
+        if failure.key.host_id in self.rooms and self._is_beyond(failure):
+            flood = self.state(floods.flood_key(failure.key.host_id))
+            failure, root = floods.counted(failure, flood, self.open_limit, self.now), None
         key = failure.key
+        state = believed(self.state(key), failure.observe_time, self.now)
         decision = transitions.raise_or_touch(
-            self.state(key), failure, caller, self._facts(key.host_id), self.new_id, root
+            state, failure, caller, self._facts(key.host_id), self.new_id, root
         )
         self.keep(key, decision)
+        if decision.outcome is RaiseOutcome.RAISED and key.host_id in self.rooms:
+            self.rooms[key.host_id] -= 1
         return decision
 
     def clear(self, success: Success, caller: Caller) -> Decision[ClearOutcome]:
         """Decide on a success."""
         key = success.key
-        decision = transitions.clear(self.state(key), success, caller, self.host_name(key.host_id))
+        state = believed(self.state(key), success.observe_time, self.now)
+        decision = transitions.clear(state, success, caller, self.host_name(key.host_id))
         self.keep(key, decision)
         return decision
 
@@ -94,7 +110,7 @@ class AlertBook:
 
         The server's clock may stand where it stood when the alert was raised, or behind.
         """
-        standing = self.standing(success.key)
+        standing = believed(self.state(success.key), success.observe_time, self.now).standing
         if standing is None:
             return None
         time = max(success.observe_time, standing.last_seen_time + _INSTANT)
@@ -111,6 +127,11 @@ class AlertBook:
             self.changed_alerts[alert.alert_id] = alert
         for change in decision.changes:
             self.events.append(self._event(change))
+
+    def _is_beyond(self, failure: Failure) -> bool:
+        host_id = failure.key.host_id
+        flood = self.state(floods.flood_key(host_id))
+        return floods.is_beyond(failure, self.state(failure.key), flood, self.rooms[host_id])
 
     def _facts(self, host_id: str) -> HostFacts:
         host = self.hosts.get(host_id)

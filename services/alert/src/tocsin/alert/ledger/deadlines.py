@@ -44,6 +44,8 @@ def miss_run(batch: Batch, command: MissRun) -> DeadlineAnswer:
         raise_explained(batch, _after_clear(batch, stale_failure(schedule, expectation)), SERVICE)
         watches.watch_danger(batch, watches.group_of_backups(batch, schedule), batch.now)
     watches.watch_schedule(batch, schedule)
+    if is_missing and batch.book.standing(stale_key(schedule.spec)) is None:
+        watches.put_off(batch, command.schedule_id)
     return DeadlineAnswer(
         changed=is_missing and not stands,
         is_blocked=expectation is None and watches.is_watched(schedule),

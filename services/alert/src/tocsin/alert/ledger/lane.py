@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, overload
 
 from tocsin.alert.ledger.call import Call, Entry
+from tocsin.alert.ledger.floods import MOST_OPEN, Floods
 from tocsin.alert.ledger.observing import Nobody
 from tocsin.alert.ledger.transaction import Parts
 from tocsin.alert.ledger.writer import Writer, settle_all
@@ -89,6 +90,7 @@ class Ledger:
         new_id: NewId = uuid7,
         max_batch: int = 500,
         max_queue: int = 10_000,
+        open_alerts_per_host: int = MOST_OPEN,
         answer_within: timedelta = ANSWER_WITHIN,
         longest_wait: timedelta = LONGEST_WAIT,
         observer: LaneObserver = Nobody(),  # noqa: B008 - it keeps nothing
@@ -97,13 +99,15 @@ class Ledger:
         """`on_commit` is told of each commit that appended events; it must not block.
 
         `max_batch` bounds the commands of one transaction, `max_queue` those that wait, and
-        `longest_wait` for how long. `observer` hears of each batch.
+        `longest_wait` for how long. About `open_alerts_per_host` alerts of a host may be open:
+        beyond, one stands for the rest. `observer` hears of each batch.
         """
+        self.floods = Floods(open_alerts_per_host)
         self._longest_wait = longest_wait.total_seconds()
         self._now = monotonic
         self._batch_began = monotonic()
         self._observer = observer
-        self._writer = Writer(database, Parts(clock, new_id, encode_event), on_commit)
+        self._writer = Writer(database, Parts(clock, new_id, encode_event, self.floods), on_commit)
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._answer_within = answer_within.total_seconds()

@@ -17,6 +17,7 @@ from tocsin.alert.store.jobs import StoredJob
 
 if TYPE_CHECKING:
     from tocsin.alert.domain.alert import Alert
+    from tocsin.alert.domain.host import Signs
     from tocsin.alert.domain.job import Job
     from tocsin.alert.engine.job_results import Judged
     from tocsin.alert.ledger.backup_commands import FinishJob, Hear, StartJob
@@ -83,11 +84,17 @@ def _hear(
         unknown = Host(HostSpec(host_id, "", {}), batch.now, batch.now)
         success = heard_again(batch.host(host_id) or unknown, stored.signs, batch.now)
         back = batch.book.clear_now(success, command.caller)
-    if after.look_time is None:
+    if after.look_time is None or _went_back(stored.signs, signs):
         watches.watch_host(batch, host_id, after)
     else:
         batch.rows.signs.put(host_id, after)
     return back
+
+
+def _went_back(before: Signs, after: Signs) -> bool:
+    """Whether the last sign of life is not believed any more: the clock was wrong then."""
+    last, now = before.last_heard_time, after.last_heard_time
+    return last is not None and now is not None and now < last
 
 
 def _ended(command: FinishJob, judged: Judged, known: StoredJob | None) -> StoredJob:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tocsin.alert.engine.floods import flood_key
 from tocsin.alert.engine.transitions import KeyState
 from tocsin.alert.eventlog import log
 from tocsin.alert.ledger.acts import acts_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.event import Event
     from tocsin.alert.domain.key import Key
     from tocsin.alert.ledger.commands import Command, Result
+    from tocsin.alert.ledger.floods import Floods
     from tocsin.alert.store.requests import StoredAnswer
     from tocsin.common.clock import Clock
     from tocsin.common.ids import NewId
@@ -43,18 +45,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a transaction is made with: time, identities and the wire form of events."""
+    """What a transaction is made with: time, identities, the wire form of events, and what is
+    known of hosts with very many open alerts.
+    """
 
     clock: Clock
     new_id: NewId
     encode_event: Callable[[Event], bytes]
+    floods: Floods
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The results in the order of the commands, and what was appended to the event log."""
+    """The results in the order of the commands, the events, and where these stand in the log."""
 
     results: list[Result]
+    events: Sequence[Event]
     appended: log.Appended
 
 
@@ -75,7 +81,7 @@ async def write_batch(
     if call is not None and not entries:
         await connection.execute(f"SELECT {call.sql}", *call.arguments)
         call = None
-    return Written(results, await log.append(connection, entries, call))
+    return Written(results, fold.book.events, await log.append(connection, entries, call))
 
 
 def _applied(fold: Fold, command: Command) -> Result:
@@ -91,6 +97,8 @@ async def _read(connection: asyncpg.Connection, commands: Sequence[Command], par
     The time is taken under the locks: what is recorded of one key later has a later time.
     """
     scope, named = await read_scope(connection, commands)
+    rooms = parts.floods.rooms_of(scope.keys)
+    scope.keys.update(map(flood_key, rooms))
     requests = _request_ids(commands)
     if not (scope.keys or requests):
         locked = Locked({}, {}, {})
@@ -104,7 +112,9 @@ async def _read(connection: asyncpg.Connection, commands: Sequence[Command], par
     for root in roots:
         alerts.setdefault(root.alert_id, root)
     states = {key: KeyState(*stored) for key, stored in locked.keys.items()}
-    book = AlertBook(now, parts.new_id, states, alerts, Table(locked.hosts))
+    limit = parts.floods.limit
+    hosts = Table(locked.hosts)
+    book = AlertBook(now, parts.new_id, states, alerts, hosts, rooms=rooms, open_limit=limit)
     return Fold(Batch(book, rows), _remembered(locked.answers))
 
 

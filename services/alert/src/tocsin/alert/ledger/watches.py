@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # What cannot be computed is tried again so much later.
 BLOCKED_FOR = timedelta(hours=1)
+# What a flood of alerts stands for is observed again so much later.
+_FLOODED_FOR = timedelta(minutes=1)
 # A report of something older comes from an agent that catches up: more may be on their way.
 _FRESH = timedelta(seconds=60)
 
@@ -66,6 +68,14 @@ def watch_schedule(batch: Batch, schedule: Schedule, before: datetime | None = N
         true_time = blocked if expectation is None else expectation.deadline_time
         look_time = true_time if before is None else min(before, true_time)
     batch.rows.schedules.put(schedule.spec.schedule_id, StoredSchedule(schedule, look_time))
+
+
+def put_off(batch: Batch, schedule_id: str) -> None:
+    """Look later at a schedule that is late, and whose host may raise no more alerts."""
+    stored = batch.rows.schedules.get(schedule_id)
+    if stored is not None:
+        late = stored._replace(look_time=batch.now + _FLOODED_FOR)
+        batch.rows.schedules.put(schedule_id, late)
 
 
 def line_of_schedule(spec: ScheduleSpec) -> RunLine:

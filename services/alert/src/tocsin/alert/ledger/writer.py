@@ -92,6 +92,7 @@ class Writer:
         """Tell the log's readers first: one word wakes them all, while callers are many."""
         if written.appended.revisions:
             self._tell(written.appended)
+            self._parts.floods.committed(written.events)
         for entry, result in zip(entries, written.results, strict=True):
             entry.settle(result)
 

@@ -9,6 +9,7 @@ from tocsin.alert.ledger.backup_commands import CallOffline, MissRun, Rise
 from tocsin.alert.store.looks import HOST_LOOKS, RISE_LOOKS, SCHEDULE_LOOKS, Looks
 from tocsin.alert.sweep.acknowledgements import AcknowledgementSweep
 from tocsin.alert.sweep.deadlines import DeadlineSweep
+from tocsin.alert.sweep.floods import FloodSweep
 from tocsin.alert.sweep.jobs import JobSweep
 from tocsin.alert.sweep.requests import RequestSweep
 from tocsin.alert.sweep.suppressions import SuppressionSweep
@@ -38,7 +39,10 @@ class Sweeps:
         database, ledger, clock = self.database, self.ledger, self.clock
         acknowledgements = AcknowledgementSweep(database, ledger, clock)
         suppressions = SuppressionSweep(database, ledger, clock, suppression_grace)
+        floods = BackgroundLoop("floods", FloodSweep(database, ledger, clock).step)
+        ledger.floods.wanted = floods.wake
         return [
+            floods,
             BackgroundLoop("hosts", self.deadlines(HOST_LOOKS, CallOffline).step),
             BackgroundLoop("schedules", self.deadlines(SCHEDULE_LOOKS, MissRun).step),
             BackgroundLoop("dangers", self.deadlines(RISE_LOOKS, Rise).step),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tocsin.notify.channels.alertmanager import AlertmanagerSender
 from tocsin.notify.channels.apprise import AppriseSender
 from tocsin.notify.channels.console import ConsoleSender
 from tocsin.notify.channels.discord import DiscordSender
-from tocsin.notify.channels.email import EmailSender
 from tocsin.notify.channels.gotify import GotifySender
 from tocsin.notify.channels.healthchecks import HealthchecksSender
 from tocsin.notify.channels.http import GuardedHttp
@@ -22,11 +22,14 @@ from tocsin.notify.channels.webhook import WebhookSender
 from tocsin.notify.domain.channel import ChannelType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tocsin.common.clock import Clock
     from tocsin.notify.channels.address_guard import Network
     from tocsin.notify.channels.base import Sender
+    from tocsin.notify.domain.channel import Channel, Secrets
+    from tocsin.notify.domain.delivery import Receipt
+    from tocsin.notify.domain.notice import Message
 
 
 class Senders:
@@ -50,7 +53,7 @@ class Senders:
         http = GuardedHttp(allowed, clock=clock, tls=trust)
         self._senders: dict[ChannelType, Sender] = {
             ChannelType.WEBHOOK: WebhookSender(http, clock=clock),
-            ChannelType.EMAIL: EmailSender(allowed, clock=clock, tls=trust),
+            ChannelType.EMAIL: _Later(partial(_email, allowed, clock, trust)),
             ChannelType.CONSOLE: console or ConsoleSender(),
             ChannelType.NTFY: NtfySender(http),
             ChannelType.SLACK: SlackSender(http),
@@ -72,3 +75,26 @@ class Senders:
         """Close all senders."""
         for sender in self._senders.values():
             await sender.close()
+
+
+class _Later:
+    """A sender that is made with its first message: what it loads costs memory."""
+
+    def __init__(self, make: Callable[[], Sender]) -> None:
+        self._make = make
+        self._sender: Sender | None = None
+
+    async def send(self, message: Message, channel: Channel, secrets: Secrets) -> Receipt:
+        if self._sender is None:
+            self._sender = self._make()
+        return await self._sender.send(message, channel, secrets)
+
+    async def close(self) -> None:
+        if self._sender is not None:
+            await self._sender.close()
+
+
+def _email(allowed: tuple[Network, ...], clock: Clock, trust: ssl.SSLContext) -> Sender:
+    from tocsin.notify.channels.email import EmailSender
+
+    return EmailSender(allowed, clock=clock, tls=trust)

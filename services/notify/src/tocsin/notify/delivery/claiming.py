@@ -103,6 +103,7 @@ class Claiming:
         cases = await read_cases(self._connection, rows, self._now)
         self._any_held = bool(rows) and rows[0]["any_held"]
         decided = self._decide(cases)
+        self._any_held |= any(hold.by is not None for _, hold in decided.holds)
         unreadable = _unreadable(rows, cases)[:room]
         parcels = await self._parcels(decided.sends, cases)
         share = share_out(

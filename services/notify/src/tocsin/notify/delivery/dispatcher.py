@@ -124,13 +124,21 @@ class Dispatcher:
         return POLL
 
     async def _staff(self) -> None:
-        enabled = {channel.channel_id for channel in await self._channels.list_enabled()}
-        for channel_id in self._workers.keys() - enabled:
+        channels = await self._channels.list_enabled()
+        enabled = {channel.channel_id: channel.version for channel in channels}
+        for channel_id in self._workers.keys() - enabled.keys():
             self._dismiss(channel_id)
-        for channel_id in enabled - self._workers.keys():
-            await self._employ(channel_id)
+        for channel_id, version in enabled.items():
+            if channel_id in self._workers:
+                self._workers[channel_id].heed(version)
+            else:
+                await self._employ(channel_id)
 
     async def _reclaim(self) -> None:
+        believed_no_more = await self._queue.disbelieve_future()
+        if believed_no_more:
+            _log.warning("clock_went_back", due_now=believed_no_more)
+            self.refresh()
         reclaimed = await self._queue.reclaim_lost()
         if reclaimed:
             _log.warning("lost_deliveries_reclaimed", count=reclaimed)

@@ -20,6 +20,8 @@ MOST_IN_HAND: Final = 256
 
 _OF_WHAT_WENT_WELL: Final = 4
 _FEWER: Final = 4
+# More would let failures in a row count for nothing.
+_REMEMBERED: Final = MOST_IN_HAND * _OF_WHAT_WENT_WELL
 
 
 class Pace:
@@ -41,7 +43,7 @@ class Pace:
     def note(self, receipt: Receipt) -> None:
         """Note how an attempt ended. A far side that refuses a message is well itself."""
         if receipt.outcome is AttemptOutcome.DELIVERED:
-            self._went_well += 1
+            self._went_well = min(self._went_well + 1, _REMEMBERED)
         elif receipt.retry_after is not None or receipt.status_code == TOO_MANY_REQUESTS:
             self.doubt()
         elif receipt.outcome is not AttemptOutcome.REFUSED:

@@ -29,6 +29,7 @@ from tocsin.notify.delivery.retry import (
     not_begun,
 )
 from tocsin.notify.delivery.settling import Settlement, Settlements, settle_all
+from tocsin.notify.delivery.wrong_clocks import ClockWatch, disbelieve
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 from tocsin.notify.store import channel_states
 
@@ -109,6 +110,7 @@ class DeliveryQueue:
         self._new_token = new_token
         self._new_id = new_id
         self._settlements = Settlements(database)
+        self._clock_watch = ClockWatch(clock)
 
     async def claim(self, channel_id: UUID, limit: int) -> list[Claim]:
         """Take at most `limit` deliveries of a channel whose turn has come: those of `take`."""
@@ -220,12 +222,16 @@ class DeliveryQueue:
     async def reclaim_lost(self) -> int:
         """Put back what was claimed and not settled within its lease; return how many.
 
-        It may have been told: the attempt ends as AMBIGUOUS, and the same event id goes out again.
+        A lease that ends later than it could have been given was given by a wrong clock. What was
+        claimed may have been told: the attempt ends as AMBIGUOUS, and the same event id goes out
+        again.
         """
         now = self._clock.now()
         lost = Receipt(AttemptOutcome.AMBIGUOUS, detail=WORKER_LOST)
         async with self._database.connection() as connection:
-            rows = await connection.fetch(statements.LOST, now, _RECLAIM_AT_ONCE)
+            rows = await connection.fetch(
+                statements.LOST, now, _RECLAIM_AT_ONCE, now + 2 * self._lease
+            )
             settlements = [
                 Settlement(
                     row["delivery_id"],
@@ -242,6 +248,14 @@ class DeliveryQueue:
                 for row in rows
             ]
             return len(await settle_all(connection, settlements))
+
+    async def disbelieve_future(self) -> int:
+        """Let what waits for a time that a wrong clock has set be due now; return how many."""
+        furthest = self._clock_watch.furthest()
+        if furthest is None:
+            return 0
+        async with self._database.connection() as connection:
+            return await disbelieve(connection, furthest, self._clock.now())
 
     async def first_due(self, channel_id: UUID) -> datetime | None:
         """Return when the first delivery of a channel that waits falls due, or fell due."""

@@ -121,8 +121,11 @@ class Recorder:
         """Disable the channel where the far side asks for it."""
         if receipt is None or not receipt.disable_channel:
             return receipt
-        if await self._insist(lambda: self._disable(claim, receipt)):
-            return receipt
+        try:
+            if await self._insist(lambda: self._disable(claim, receipt)):
+                return receipt
+        except Exception:  # noqa: BLE001 - what ended with it must be written down all the same
+            _log.exception("channel_not_disabled", channel_id=str(self._channel_id))
         # It was changed in the meantime, and may lead elsewhere: an ordinary refusal.
         return replace(receipt, disable_channel=False)
 

@@ -130,7 +130,7 @@ SELECT delivery_id, attempt_count, $5, 0, '' FROM leased
 LOST = """
 SELECT delivery_id, lease_token, retry_count
   FROM deliveries
- WHERE state = 2 AND lease_expire_time <= $1
+ WHERE state = 2 AND (lease_expire_time <= $1 OR lease_expire_time > $3)
  ORDER BY lease_expire_time
  LIMIT $2
 """

@@ -163,7 +163,9 @@ def _group_wait(
 ) -> Hold | None:
     wait = timedelta() if case.route is None else case.route.group_wait
     until = case.create_time + wait
-    return Hold(DecisionReason.GROUP_WAIT, until) if until > now else None
+    # What was created in the future was so by a wrong clock.
+    is_waiting = now < until <= now + wait
+    return Hold(DecisionReason.GROUP_WAIT, until) if is_waiting else None
 
 
 _HOLDS: Final[tuple[Callable[[Case, Notification, datetime, HoldRules], Hold | None], ...]] = (

@@ -102,6 +102,11 @@ class ChannelWorker:
         self._closed_until = None
         self.wake()
 
+    def heed(self, version: int) -> None:
+        """Give back what was claimed for an earlier version of the channel and is not begun."""
+        if any(claim.channel_version < version for claim in self._claimed):
+            self._give_back(len(self._claimed))
+
     async def start(self) -> None:
         await self._loop.start()
 
@@ -127,11 +132,11 @@ class ChannelWorker:
             self._pace.doubt()
             self._give_back(len(self._claimed))
         if self._closed_until is not None and now < self._closed_until:
-            return self._closed_until - now
+            return min(POLL, self._closed_until - now)
         room = self._pace.in_hand - self._in_hand
         is_busy = self._in_hand >= self._concurrency
         if room <= 0 or (is_busy and 2 * room < self._pace.in_hand):
-            return POLL if self._claimed else None  # what ends wakes it
+            return POLL  # what ends wakes it, but only where more may be due
         if self._is_hungry or await self._is_something_due():
             return await self._take(room)
         return await self._until_due()
@@ -150,7 +155,7 @@ class ChannelWorker:
         if taken.is_all:
             return await self._until_due()
         self._is_hungry = True
-        return None if taken.claims else POLL
+        return POLL
 
     def _closed(self, until: datetime) -> timedelta:
         """Ask for nothing until then; but another replica may open it again before."""
@@ -171,7 +176,9 @@ class ChannelWorker:
         if not self._claimed:
             self._claimed_since = self._clock.now()
         self._claimed += taken.claims
-        for _ in range(min(self._concurrency - len(self._hands), len(self._claimed))):
+        # One that has ended is among the hands until its callback is called.
+        busy = sum(not hand.done() for hand in self._hands)
+        for _ in range(min(self._concurrency - busy, len(self._claimed))):
             task = asyncio.create_task(self._send(), name=f"channel {self.channel_id}")
             self._hands.add(task)
             task.add_done_callback(self._hands.discard)
@@ -185,8 +192,10 @@ class ChannelWorker:
                 _log.warning("lease_too_short", delivery_id=str(claim.delivery_id))
                 self._recorder.add((claim, None))  # this process stood still since the claim
                 continue
-            self._recorder.add((claim, await self._attempt(claim)))
-            self._give_back(self._in_hand - self._pace.in_hand)
+            receipt = await self._attempt(claim)
+            self._recorder.add((claim, receipt))
+            beyond = self._in_hand - self._pace.in_hand
+            self._give_back(len(self._claimed) if receipt.disable_channel else beyond)
 
     async def _attempt(self, claim: Claim) -> Receipt:
         # What is logged in this task from here on is about this one.

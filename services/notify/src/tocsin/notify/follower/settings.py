@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr, model_validator
 
-from tocsin.common.config import ServiceSettings, Target
+from tocsin.common.config import ServiceSettings, Target, variable
 from tocsin.common.rpc.client_credentials import ClientCredentials, CredentialsError
 
 
@@ -43,7 +43,9 @@ class AlertAccessSettings(ServiceSettings):
     @model_validator(mode="after")
     def _can_be_used(self) -> Any:
         try:
-            self.alert_credentials.check(self.alert_target)
+            self.alert_credentials.check(
+                self.alert_target, ca_named=variable(type(self), "alert_ca_file")
+            )
             if self.alert_credentials.is_encrypted:
                 self.alert_credentials.tls()
             self.alert_credentials.header()

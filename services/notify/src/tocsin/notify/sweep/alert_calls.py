@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from tocsin.client.aio import AlertClient
-from tocsin.client.backup_aio import BackupClient
 from tocsin.client.retry import RetryPolicy
 from tocsin.notify.domain.own import (
     KIND_CANARY,
@@ -34,7 +33,7 @@ class AlertCalls:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` is one to the alert service; it stays the caller's to close."""
         self._alerts = AlertClient(channel, retry=_PATIENCE)
-        self._backups = BackupClient(channel, retry=_PATIENCE)
+        self._channel = channel
 
     async def raise_failing(self, channel_id: UUID, name: str, found: str) -> None:
         """Raise, or touch, that a channel fails."""
@@ -68,5 +67,8 @@ class AlertCalls:
 
     async def protections(self) -> list[Protected]:
         """Return how every source group stands."""
-        found = self._backups.get_protection(page_size=_PAGE)
+        # Loaded with the first morning proof: most installations have none, and it costs 1 MiB.
+        from tocsin.client.backup_aio import BackupClient
+
+        found = BackupClient(self._channel, retry=_PATIENCE).get_protection(page_size=_PAGE)
         return [protected_of(each) async for each in found]

@@ -176,12 +176,14 @@ class RaiseOrTouchResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     outcome: Global___RaiseOutcome.ValueType
-    """What was done."""
+    """What was done to that alert."""
     replayed: _builtins.bool
     """Whether this is the remembered answer to an earlier call with this request_id."""
     @_builtins.property
     def alert(self) -> _alert_pb2.Alert:
-        """The alert after the call. With STALE: the latest alert of the key, if it ever had one."""
+        """The alert after the call. With STALE: the latest alert of the key, if it ever had one. Of
+        another kind than was asked for, alert_flood, when the host may have no more open alerts.
+        """
 
     def __init__(
         self,

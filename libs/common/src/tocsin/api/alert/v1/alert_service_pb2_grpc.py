@@ -104,6 +104,8 @@ class AlertServiceServicer:
 
     def RaiseOrTouch(self, request, context):
         """Reports a failure: raises an alert, or touches the one that is not resolved under this key.
+        When the host has about as many open alerts as it may have, what would be raised is counted
+        by one alert of the kind `alert_flood` instead, which is raised or touched and answered with.
 
         Idempotent by request_id. Fails with INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED),
         UNAVAILABLE, RESOURCE_EXHAUSTED.

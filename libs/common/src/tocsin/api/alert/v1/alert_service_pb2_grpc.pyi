@@ -44,6 +44,8 @@ class AlertServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AlertServiceAsyncStub: ...
     RaiseOrTouch: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.RaiseOrTouchRequest, _alert_service_pb2.RaiseOrTouchResponse]
     """Reports a failure: raises an alert, or touches the one that is not resolved under this key.
+    When the host has about as many open alerts as it may have, what would be raised is counted
+    by one alert of the kind `alert_flood` instead, which is raised or touched and answered with.
 
     Idempotent by request_id. Fails with INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED),
     UNAVAILABLE, RESOURCE_EXHAUSTED.
@@ -104,6 +106,8 @@ class AlertServiceAsyncStub(AlertServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RaiseOrTouch: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.RaiseOrTouchRequest, _alert_service_pb2.RaiseOrTouchResponse]  # type: ignore[assignment]
     """Reports a failure: raises an alert, or touches the one that is not resolved under this key.
+    When the host has about as many open alerts as it may have, what would be raised is counted
+    by one alert of the kind `alert_flood` instead, which is raised or touched and answered with.
 
     Idempotent by request_id. Fails with INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED),
     UNAVAILABLE, RESOURCE_EXHAUSTED.
@@ -167,6 +171,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.RaiseOrTouchResponse, _abc.Awaitable[_alert_service_pb2.RaiseOrTouchResponse]]:
         """Reports a failure: raises an alert, or touches the one that is not resolved under this key.
+        When the host has about as many open alerts as it may have, what would be raised is counted
+        by one alert of the kind `alert_flood` instead, which is raised or touched and answered with.
 
         Idempotent by request_id. Fails with INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED),
         UNAVAILABLE, RESOURCE_EXHAUSTED.

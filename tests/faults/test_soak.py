@@ -1,0 +1,163 @@
+"""Hours of ordinary wear: callers that give up, subscribers that come and go. Nothing grows.
+
+`make soak` runs it for two hours, or for SOAK minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from support.footprint import MIB, Footprint, footprint_of, mib_an_hour
+from support.pausing import Stage, stage
+from tocsin.api.alert.v1 import alert_service_pb2 as pb
+from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.figures import Figures
+    from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
+    from tocsin.common.postgres.embedded import Binaries
+
+MINUTES = float(os.environ.get("SOAK", "0"))
+CANCELLED_CALLS = 100_000
+FEW = 300
+CALLERS, SUBSCRIBERS, KEYS = 8, 8, 50
+WARM = 0.25
+"""Of the time: what is allocated meanwhile is for good. Half an hour of two."""
+LONG_ENOUGH_MINUTES = 60
+"""In less, the allocator alone makes for some MiB an hour."""
+SLOPE_MIB_AN_HOUR = 1.0
+# Connections come and go; streams hold none of their own.
+FLAT = 8
+
+
+@dataclass
+class Wear:
+    """Wears the alert service. `cancelled` calls are spread over the time."""
+
+    stage: Stage
+    alerts: AlertServiceAsyncStub
+    dice: random.Random
+    pause_seconds: float
+    cancelled: int = 0
+    streams: int = 0
+    seen: dict[str, list[Footprint]] = field(default_factory=dict)
+
+    async def call(self) -> None:
+        """Raise and clear for ever, and give up half of it in the midst."""
+        while True:
+            key = str(self.dice.randrange(KEYS))
+            call: grpc.aio.Call
+            if self.dice.random() < 0.5:
+                clear = pb.AutoResolveRequest(host_id="nas", kind="backup_failed", dedup_key=key)
+                call = self.alerts.AutoResolve(clear)
+            else:
+                failure = pb.RaiseOrTouchRequest(host_id="nas", kind="backup_failed", dedup_key=key)
+                call = self.alerts.RaiseOrTouch(failure)
+            ended, _ = await asyncio.wait(
+                [asyncio.ensure_future(_end_of(call))], timeout=self.dice.uniform(0, 0.004)
+            )
+            if not ended:
+                call.cancel()
+                self.cancelled += 1
+            await asyncio.sleep(self.pause_seconds)
+
+    async def subscribe(self) -> None:
+        """Follow the log for a moment, leave, and come again."""
+        while True:
+            watch = self.alerts.WatchEvents(pb.WatchEventsRequest(snapshot=True))
+            self.streams += 1
+            with suppress(TimeoutError, grpc.aio.AioRpcError):
+                async with asyncio.timeout(self.dice.uniform(0, 2)):
+                    while True:
+                        await watch.read()
+            watch.cancel()
+
+    async def look(self, every: float) -> None:
+        while True:
+            for name in ("alert", "notify", "other"):
+                pid = getattr(self.stage, name).pid
+                now = footprint_of(pid, time.monotonic())
+                self.seen.setdefault(name, []).append(now)
+            self.stage.receiver.requests.clear()
+            await asyncio.sleep(every)
+
+
+async def _end_of(call: grpc.aio.Call) -> None:
+    """Wait until a call has ended. Where many are given up at once gRPC itself refuses some."""
+    codes = {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+    assert await call.code() in codes
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cancelled"),
+    [
+        pytest.param(0.05, FEW, id="slice"),
+        pytest.param(
+            MINUTES,
+            CANCELLED_CALLS,
+            id="full",
+            marks=[pytest.mark.long, pytest.mark.skipif(not MINUTES, reason="make soak")],
+        ),
+    ],
+)
+@pytest.mark.timeout(0)
+async def test_nothing_grows_while_callers_give_up_and_subscribers_come_and_go(
+    postgres_binaries: Binaries,
+    tmp_path: Path,
+    *,
+    seed: int,
+    figures: Figures,
+    minutes: float,
+    cancelled: int,
+) -> None:
+    seconds = minutes * 60
+    async with (
+        stage(postgres_binaries, tmp_path, lease_seconds=30) as worn,
+        grpc.aio.insecure_channel(worn.alert.target) as channel,
+    ):
+        stub: AlertServiceAsyncStub = AlertServiceStub(channel)
+        # Half of the calls are given up in time.
+        pause = max(0.0, seconds * CALLERS / (2.2 * cancelled) - 0.005)
+        wear = Wear(worn, stub, random.Random(seed), pause)
+        work = [wear.call() for _ in range(CALLERS)]
+        work += [wear.subscribe() for _ in range(SUBSCRIBERS)]
+        tasks = [asyncio.ensure_future(each) for each in [*work, wear.look(min(5, seconds / 8))]]
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+    report(figures, seed, minutes, wear)
+    for name, seen in wear.seen.items():
+        assert_flat(name, seen[int(len(seen) * WARM) :], minutes)
+
+
+def report(figures: Figures, seed: int, minutes: float, wear: Wear) -> None:
+    counts = {"minutes": minutes, "cancelled_calls": wear.cancelled, "streams": wear.streams}
+    for name, seen in wear.seen.items():
+        warm = seen[int(len(seen) * WARM) :]
+        counts[f"{name}_MiB"] = round(warm[-1].memory / MIB, 1)
+        counts[f"{name}_MiB_an_hour"] = round(mib_an_hour(warm), 2)
+        counts[f"{name}_descriptors"] = warm[-1].descriptors
+    figures.record(fault="soak", seed=seed, **counts)
+
+
+def assert_flat(name: str, seen: list[Footprint], minutes: float) -> None:
+    descriptors = [each.descriptors for each in seen]
+    assert max(descriptors) - min(descriptors) <= FLAT + SUBSCRIBERS, (name, descriptors)
+    threads = [each.threads for each in seen]
+    assert max(threads) - min(threads) <= FLAT + SUBSCRIBERS, (name, threads)
+    if minutes >= LONG_ENOUGH_MINUTES:
+        assert mib_an_hour(seen) < SLOPE_MIB_AN_HOUR, name

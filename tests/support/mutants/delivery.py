@@ -1,0 +1,218 @@
+"""Faults of tocsin-notify."""
+
+from __future__ import annotations
+
+from support.mutants.mutant import CLIENT, NOTIFY, Edit, Mutant, the
+
+_SETTLE = f"{NOTIFY}/delivery/settle_statements.py"
+_STATEMENTS = f"{NOTIFY}/delivery/statements.py"
+_INBOX = f"{NOTIFY}/store/inbox.py"
+
+_QUEUE = "tests/integration/notify/test_delivery_queue.py"
+_INBOX_TESTS = "tests/integration/notify/test_inbox.py"
+
+NO_FENCING = Mutant(
+    "whoever has sent settles, also when the lease was given to somebody else",
+    (
+        Edit(
+            _SETTLE,
+            "       AND d.state = 2 AND d.lease_token = given.token\n     WHERE NOT EXISTS",
+            "       AND d.state = 2\n     WHERE NOT EXISTS",
+        ),
+        Edit(
+            _SETTLE,
+            "     WHERE d.delivery_id = given.own_id AND d.lease_token = given.token"
+            " AND d.state = 2\n       AND (SELECT count(*) FROM known) IS NOT NULL\n",
+            "     WHERE d.delivery_id = given.own_id AND d.state = 2\n"
+            "       AND (SELECT count(*) FROM known) IS NOT NULL\n",
+        ),
+    ),
+    (the(_QUEUE, "test_a_late_settle_is_refused_however_it_went"),),
+)
+
+LATE_FAILURE_UNFENCED = Mutant(
+    "a failed attempt settles, also when the lease was given to somebody else",
+    (
+        Edit(
+            _SETTLE,
+            "       AND d.state = 2 AND d.lease_token = given.token\n    UNION ALL",
+            "       AND d.state = 2\n    UNION ALL",
+        ),
+        Edit(
+            _SETTLE,
+            "     WHERE d.delivery_id = given.own_id AND d.lease_token = given.token"
+            " AND d.state = 2\n    RETURNING given.*, d.attempt_count, d.collapsed_count",
+            "     WHERE d.delivery_id = given.own_id AND d.state = 2\n"
+            "    RETURNING given.*, d.attempt_count, d.collapsed_count",
+        ),
+    ),
+    (the(_QUEUE, "test_a_late_settle_is_refused_however_it_went"),),
+)
+
+LOST_NEVER_RECLAIMED = Mutant(
+    "what a lost worker held is never sent again",
+    (
+        Edit(
+            _STATEMENTS,
+            " WHERE state = 2 AND (lease_expire_time <= $1 OR lease_expire_time > $3)\n",
+            " WHERE false AND (lease_expire_time <= $1 OR lease_expire_time > $3)\n",
+        ),
+    ),
+    (the(_QUEUE, "test_what_a_lost_worker_held_goes_out_again_under_the_same_id"),),
+)
+
+LEASE_OF_NEXT_YEAR = Mutant(
+    "a lease from before the clock was put back is waited for",
+    (
+        Edit(
+            _STATEMENTS,
+            "lease_expire_time <= $1 OR lease_expire_time > $3)\n",
+            "lease_expire_time <= $1 OR (false AND lease_expire_time > $3))\n",
+        ),
+    ),
+    ("tests/faults/test_clock_jumps.py",),
+)
+
+OUT_OF_TURN = Mutant(
+    "news of an alert do not wait for those before them",
+    (
+        Edit(
+            _STATEMENTS,
+            "              AND (other.state = 2 OR other.carried_by IS NOT NULL)\n",
+            "              AND false\n",
+        ),
+    ),
+    (the(_QUEUE, "test_news_of_one_alert_wait_for_each_other_and_those_of_others_do_not"), _QUEUE),
+)
+
+INTAKE_WITHOUT_POSITION = Mutant(
+    "a follower that was overtaken moves the position all the same",
+    (
+        Edit(
+            _INBOX,
+            " WHERE epoch = $1 AND revision = $2\nRETURNING true\n",
+            " WHERE $1::uuid IS NOT NULL AND $2::bigint IS NOT NULL\nRETURNING true\n",
+        ),
+    ),
+    (_INBOX_TESTS,),
+)
+
+POSITION_BEFORE_EVENTS = Mutant(
+    "the position is committed before the events that it stands for",
+    (
+        Edit(
+            f"{NOTIFY}/follower/intake.py",
+            "            await self._take_in(connection, came.events, now)\n"
+            "            await known_alerts.keep",
+            "        async with connection.transaction():\n"
+            "            await self._take_in(connection, came.events, now)\n"
+            "            await known_alerts.keep",
+        ),
+    ),
+    (the(_INBOX_TESTS, "test_a_batch_that_breaks_at_any_statement_leaves_nothing_behind"),),
+)
+
+TWO_FOLLOWERS = Mutant(
+    "every replica follows",
+    (
+        Edit(
+            f"{NOTIFY}/follower/leadership.py",
+            '        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):\n',
+            '        if not await connection.fetchval("SELECT $1::bigint > 0", _LOCK):\n',
+        ),
+    ),
+    (
+        "tests/integration/notify/test_follower.py::test_one_replica_follows_and_the_other_takes_over",
+    ),
+)
+
+END_WITHOUT_BEGINNING = Mutant(
+    "an end is told whose beginning never was",
+    (
+        Edit(
+            f"{NOTIFY}/delivery/telling.py",
+            "    return Send(told_as) if case.telling.maybe_told else End(",
+            "    return Send(told_as) if True else End(",
+        ),
+    ),
+    ("tests/unit/notify/test_telling_rule.py",),
+)
+
+SILENCE_HIDES_THE_END = Mutant(
+    "whoever was told is not told what becomes of it under a later silence",
+    (
+        Edit(
+            f"{NOTIFY}/delivery/telling.py",
+            "    if case.telling.maybe_told:\n        return Send(case.told_as",
+            "    if False:\n        return Send(case.told_as",
+        ),
+    ),
+    ("tests/unit/notify/test_telling_rule.py",),
+)
+
+REDIRECT_IS_SUCCESS = Mutant(
+    "a redirect counts as delivered",
+    (
+        Edit(
+            f"{NOTIFY}/channels/judging.py",
+            "    if 200 <= status < 300:",
+            "    if 200 <= status < 400:",
+        ),
+    ),
+    (
+        the(
+            "tests/integration/notify/test_webhook_channel.py",
+            "test_a_redirect_is_a_failure_and_is_not_followed",
+        ),
+    ),
+)
+
+WEBHOOK_ID_OF_THE_ATTEMPT = Mutant(
+    "each attempt of a webhook has an id of its own",
+    (
+        Edit(
+            f"{NOTIFY}/channels/webhook.py",
+            "signature_headers(signing, str(message.event_id), now, body)",
+            "signature_headers(signing, __import__('uuid').uuid4().hex, now, body)",
+        ),
+    ),
+    (
+        the(
+            "tests/integration/notify/test_webhook_channel.py",
+            "test_a_repetition_has_the_same_id_and_body",
+        ),
+    ),
+)
+
+SILENT_JUMP = Mutant(
+    "a subscriber whose events were compacted goes on from now, without a word",
+    (
+        Edit(
+            f"{CLIENT}/subscription.py",
+            "            self._compare_next = True\n            return\n",
+            "            self._last = None\n            return\n",
+        ),
+    ),
+    (
+        the(
+            "tests/integration/client/test_subscription.py",
+            "test_after_compaction_the_difference_to_what_was_known_is_told",
+        ),
+    ),
+)
+
+DELIVERY = (
+    NO_FENCING,
+    LATE_FAILURE_UNFENCED,
+    LOST_NEVER_RECLAIMED,
+    LEASE_OF_NEXT_YEAR,
+    OUT_OF_TURN,
+    INTAKE_WITHOUT_POSITION,
+    POSITION_BEFORE_EVENTS,
+    TWO_FOLLOWERS,
+    END_WITHOUT_BEGINNING,
+    SILENCE_HIDES_THE_END,
+    REDIRECT_IS_SUCCESS,
+    WEBHOOK_ID_OF_THE_ATTEMPT,
+    SILENT_JUMP,
+)
