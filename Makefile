@@ -93,7 +93,7 @@ lint: $(VENV)/.dev ## Run the linters and the type checker
 	$(BIN)/buf lint
 
 # Where the tests of the database itself are; those of the client run on one version.
-SQL_TESTS := tests/integration/alert tests/integration/common tests/integration/notify tests/contract tests/faults
+SQL_TESTS := tests/integration/alert tests/integration/common tests/integration/notify
 
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests, and those of the database on a second PostgreSQL if there is one

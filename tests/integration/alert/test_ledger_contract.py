@@ -139,9 +139,9 @@ async def test_a_late_failure_does_not_reopen_a_healed_alert(
     ledger: Ledger, alert_database: Database
 ) -> None:
     await ledger.submit(raising(failure(0)))
-    healed = of(await ledger.submit(clearing(success(10))))
+    healed = of(await ledger.submit(clearing(success(4))))
 
-    answer = await ledger.submit(raising(failure(9)))
+    answer = await ledger.submit(raising(failure(3)))
 
     assert RaiseAnswer(healed, RaiseOutcome.STALE) == answer
     assert healed == await stored(alert_database)
@@ -161,18 +161,18 @@ async def test_a_late_success_does_not_close_a_newer_failure(
 
 
 async def test_on_a_tie_with_the_last_clear_the_failure_wins(ledger: Ledger) -> None:
-    await ledger.submit(clearing(success(10)))
+    await ledger.submit(clearing(success(4)))
 
-    assert RaiseOutcome.RAISED == (await ledger.submit(raising(failure(10)))).outcome
+    assert RaiseOutcome.RAISED == (await ledger.submit(raising(failure(4)))).outcome
 
 
 async def test_a_clear_with_nothing_open_is_remembered_by_the_key_which_outlives_the_alert(
     ledger: Ledger, alert_database: Database
 ) -> None:
-    answer = await ledger.submit(clearing(success(10)))
+    answer = await ledger.submit(clearing(success(4)))
 
     assert ClearAnswer(None, ClearOutcome.NOTHING_OPEN) == answer
-    assert RaiseAnswer(None, RaiseOutcome.STALE) == await ledger.submit(raising(failure(9)))
+    assert RaiseAnswer(None, RaiseOutcome.STALE) == await ledger.submit(raising(failure(3)))
     assert [] == await events_of(alert_database)
     assert [] == await alerts_of(alert_database)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ import pytest
 
 from support.refusals import refusal_of
 from support.rpc_server import SERVICE, scripted_server
-from support.waiting import WITHIN_SECONDS
+from support.waiting import WITHIN_SECONDS, eventually
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
+from tocsin.client.backup_aio import BackupClient
+from tocsin.client.retry import RetryPolicy
 from tocsin.common.rpc.caller import Peer
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.door import Door
@@ -22,6 +24,8 @@ from tocsin.common.rpc.server import RpcServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from support.rpc_server import Scripted
 
 ALERT_SERVICE = "tocsin.api.alert.v1.AlertService"
 WATCH = f"/{ALERT_SERVICE}/WatchEvents"
@@ -69,6 +73,69 @@ async def test_more_streams_than_a_connection_may_hold_wait_at_the_client() -> N
         streams[0].cancel()
         async with asyncio.timeout(WITHIN_SECONDS):
             await waiting
+
+
+class Stubborn:
+    """Goes on until it is told to let go, also when the caller has given up."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.let_go = asyncio.Event()
+
+    async def answer(self, request: Any, context: Any) -> Any:
+        self.begun += 1
+        while not self.let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.let_go.wait()
+        return backup_service_pb2.GetHostResponse()
+
+    async def give_up(self, call: Any) -> None:
+        """Give a call up once it has begun here."""
+        before = self.begun
+        await eventually(lambda: self.begun > before)
+        call.cancel()
+
+
+@asynccontextmanager
+async def three_given_up_where_two_fit() -> AsyncIterator[tuple[Scripted, Stubborn]]:
+    """Fill a connection with calls that their caller has given up and the server has not."""
+    limits, stubborn = RpcLimits(streams_per_connection=2), Stubborn()
+    async with scripted_server(stubborn.answer, limits=limits) as server:
+        try:
+            async with asyncio.timeout(WITHIN_SECONDS):
+                for _ in range(3):
+                    await stubborn.give_up(server.unary())
+                yield server, stubborn
+        finally:
+            stubborn.let_go.set()
+
+
+async def test_calls_given_up_count_for_their_connection_until_the_server_lets_go_of_them() -> None:
+    async with three_given_up_where_two_fit() as (server, stubborn):
+        refused = await refusal_of(server.call())
+        assert (grpc.StatusCode.UNAVAILABLE, 3) == (refused.code, stubborn.begun)
+
+        stubborn.let_go.set()
+        await eventually(lambda: is_taken(server.unary()))
+
+
+async def is_taken(call: Any) -> bool:
+    return bool(await call.code() is grpc.StatusCode.OK)
+
+
+async def test_a_client_tries_again_when_its_connection_is_full_of_calls_given_up() -> None:
+    pauses = list[float]()
+    async with three_given_up_where_two_fit() as (server, stubborn):
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            stubborn.let_go.set()
+            await asyncio.sleep(seconds)
+
+        await BackupClient(server.channel, retry=RetryPolicy(async_sleep=pause)).get_host("nas")
+
+    assert pauses
+    assert 4 == stubborn.begun
 
 
 async def test_a_connection_that_has_come_of_age_ends_its_streams_after_the_grace() -> None:

@@ -8,14 +8,16 @@ import trustme
 from pydantic_settings import SettingsConfigDict
 
 from tocsin.common.config import ConfigError, ListenAddress, load_settings
+from tocsin.common.deployment_settings import HealthSettings
 from tocsin.common.identity.settings import SecuritySettings
 from tocsin.common.rpc.loopback import is_loopback
+from tocsin.common.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class BellSettings(SecuritySettings):
+class BellSettings(SecuritySettings, HealthSettings, TelemetrySettings):
     model_config = SettingsConfigDict(env_prefix="BELL_")
 
     listen: ListenAddress = "127.0.0.1:7070"
@@ -97,6 +99,39 @@ def test_a_second_address_needs_an_authority_to_trust(
     told = problems(monkeypatch, CERTIFIED_LISTEN="127.0.0.1:7443", **files)
 
     assert told.startswith("BELL_CERTIFIED_LISTEN: needs BELL_TLS_CLIENT_CA_FILE")
+
+
+@pytest.mark.parametrize("name", ["CERTIFIED_LISTEN", "HEALTH_LISTEN", "METRICS_LISTEN"])
+@pytest.mark.parametrize("address", ["127.0.0.1:7070", "localhost:7070", "0.0.0.0:7070"])
+def test_no_two_purposes_have_one_port(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], name: str, address: str
+) -> None:
+    told = problems(monkeypatch, **files, **{name: address})
+
+    assert f"BELL_{name}: would listen on the same port as BELL_LISTEN; give each a" in told
+
+
+def test_purposes_beside_the_service_have_ports_of_their_own_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = problems(monkeypatch, HEALTH_LISTEN="127.0.0.1:9", METRICS_LISTEN="127.0.0.1:9")
+
+    assert told.startswith("BELL_METRICS_LISTEN: would listen on the same port as BELL_HEALTH_")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "127.0.0.2:7070", "[::1]:7070", "h:7070"])
+def test_a_free_port_and_one_of_another_address_are_no_clash(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    assert address == load(monkeypatch, HEALTH_LISTEN=address).health_listen
+
+
+def test_free_ports_do_not_clash(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = "127.0.0.1:0"
+
+    settings = load(monkeypatch, LISTEN=free, HEALTH_LISTEN=free, METRICS_LISTEN=free)
+
+    assert free == settings.metrics_listen
 
 
 def test_a_key_of_another_certificate_is_found_before_anybody_calls(

@@ -117,5 +117,17 @@ def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatc
         assert PREFIX + name in told
 
 
+@pytest.mark.parametrize("purpose", ["HEALTH_LISTEN", "METRICS_LISTEN"])
+def test_no_purpose_shares_the_port_of_the_service(
+    environment: pytest.MonkeyPatch, purpose: str
+) -> None:
+    environment.setenv(PREFIX + "SECRET_KEY", KEY)
+    environment.setenv(PREFIX + purpose, "127.0.0.1:7071")
+
+    [problem] = problems()
+
+    assert problem.startswith(f"{PREFIX}{purpose}: would listen on the same port as {PREFIX}LISTEN")
+
+
 def test_a_migration_needs_no_key(environment: pytest.MonkeyPatch) -> None:
     assert "hidden" not in repr(load_settings(DatabaseSettings))

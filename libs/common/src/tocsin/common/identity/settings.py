@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from tocsin.common.config import ListenAddress, ServiceSettings, variable
+from tocsin.common.rpc.addresses import clashes
 from tocsin.common.rpc.loopback import is_loopback
 from tocsin.common.rpc.tls import ServerTls, TlsFiles
 
@@ -61,7 +62,7 @@ class SecuritySettings(ServiceSettings):
         return self
 
     def _problems(self) -> list[str]:
-        found = [*self._files_missing(), *self._too_open()]
+        found = [*self._files_missing(), *self._too_open(), *self._clashing()]
         if not found and self.tls_certificate_file is not None:
             try:
                 self.server_tls()
@@ -95,6 +96,14 @@ class SecuritySettings(ServiceSettings):
         files = f"{self._named('tls_certificate_file')} and {self._named('tls_key_file')}"
         said = "is no address on loopback, and tokens would cross the network in the clear"
         return [f"{named}: {said}; set {files}, or listen on 127.0.0.1"]
+
+    def _clashing(self) -> list[str]:
+        fields = ("listen", "certified_listen", "health_listen", "metrics_listen")
+        addresses = {self._named(field): getattr(self, field, None) for field in fields}
+        return [
+            f"{name}: would listen on the same port as {other}; give each a port of its own"
+            for other, name in clashes(addresses)
+        ]
 
     def _named(self, field: str) -> str:
         return variable(type(self), field)

@@ -55,7 +55,10 @@ class LimitSettings(ServiceSettings):
         ge=0,
         le=1_000_000,
         description="How many calls are under way on one connection, streams included. More wait "
-        "at the client's end. 0 means any number.",
+        "at the client's end. One that was answered or given up counts until the server has let go "
+        "of it: on a connection near the limit, and where many calls are given up, some are "
+        "refused with UNAVAILABLE before anything was done. Tocsin's own clients try again. 0 "
+        "means any number.",
     )
     handshake_seconds: float = Field(
         default=20,

@@ -16,7 +16,10 @@ class RpcLimits:
 
     `message_bytes` bounds a request, `metadata_bytes` the headers of a call. A caller may begin
     `calls_per_second` on average and `call_burst` at once, and hold `streams_per_caller`;
-    `streams_per_connection` calls are under way on one connection, and the next ones wait.
+    `streams_per_connection` calls are under way on one connection, and the next ones wait. A call
+    that has ended counts until the event loop has let go of it. A client that begins another in its
+    place meanwhile may be refused with UNAVAILABLE (RST_STREAM, REFUSED_STREAM): that is gRPC's
+    guard against rapid resets, which would otherwise fill PENDING_CALLS for everybody.
 
     A connection that has made no HTTP/2 handshake within `handshake` is closed. It is pinged after
     a silence of `keepalive` and closed when no answer comes within `keepalive_timeout`; one that

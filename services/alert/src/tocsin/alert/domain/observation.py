@@ -47,10 +47,12 @@ class Success:
 class Caller:
     """Who calls: the proven identity, whom it says it acts for, and its trace.
 
-    `is_person`: what it changes belongs into the audit trail.
+    `is_person`: what it changes belongs into the audit trail. `is_bound`: it may speak of some
+    hosts only.
     """
 
     actor: str
     on_behalf_of: str = ""
     traceparent: str = ""
     is_person: bool = False
+    is_bound: bool = False

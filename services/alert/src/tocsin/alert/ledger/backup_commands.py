@@ -76,7 +76,9 @@ class PutHost:
 class PutSourceGroup:
     """A source group is to be watched like this. Answered with a PutAnswer.
 
-    Refused with InvalidArgumentError (INVALID_FIELD) when it lies on another host.
+    Refused with InvalidArgumentError (INVALID_FIELD) when it lies on another host, and with
+    PermissionDeniedError (HOST_NOT_ALLOWED) when a bound caller puts first what another reports
+    under.
     """
 
     spec: SourceGroupSpec
@@ -88,7 +90,8 @@ class PutSchedule:
     """Runs are to be expected like this. Answered with a PutAnswer.
 
     The recurrence has been checked. Refused with InvalidArgumentError (INVALID_FIELD) when it, or
-    the source group that it names, belongs to another host.
+    the source group that it names, belongs to another host, and with PermissionDeniedError as
+    PutSourceGroup is.
     """
 
     spec: ScheduleSpec

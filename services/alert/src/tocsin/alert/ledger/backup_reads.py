@@ -9,6 +9,7 @@ from tocsin.alert.domain.job import JobKind
 from tocsin.alert.engine.stale_schedules import stale_key
 from tocsin.alert.ledger.backup_commands import PutHost
 from tocsin.alert.ledger.batch import Rows, backups_of
+from tocsin.alert.ledger.other_reporters import read_other_reporters
 from tocsin.alert.ledger.scope_reads import check_retired
 from tocsin.alert.ledger.table import Table
 from tocsin.alert.ledger.watches import line_of_schedule
@@ -21,7 +22,7 @@ from tocsin.alert.store.source_groups import read_source_groups
 from tocsin.alert.store.streams import read_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 async def read_rows(
     connection: asyncpg.Connection,
     scope: Scope,
-    commands: Iterable[Command],
+    commands: Sequence[Command],
     hosts: Mapping[str, Host],
 ) -> tuple[Rows, list[Alert]]:
     """Return the rows of a batch, and the alerts that may explain what is raised.
@@ -53,6 +54,7 @@ async def read_rows(
     schedules = await _schedules(connection, scope)
     groups = await _groups(connection, scope, schedules, _laptops(scope, commands, hosts))
     rows.schedules, rows.groups = Table(schedules), Table(groups)
+    await read_other_reporters(connection, commands, rows)
     streams = scope.streams | {
         backups_of(groups[group_id].group) for group_id in scope.groups & groups.keys()
     }

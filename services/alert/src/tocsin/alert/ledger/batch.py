@@ -28,7 +28,9 @@ class Rows:
     `unfinished` are the starts of runs without an end, by job id, after the last end that the
     line's schedule knows. `last_finishes` are when the latest run that counts ended, of lines
     whose schedule is put in this batch. `roots` are the alerts of each repository that explain
-    others, as far as they were read or raised here.
+    others, as far as they were read or raised here. `groups_of_others` and `schedules_of_others`
+    are pairs of an id and the host that a bound caller puts it on, of ids under which another host
+    reports.
     """
 
     signs: Table[str, StoredSigns] = field(default_factory=lambda: Table({}))
@@ -39,6 +41,8 @@ class Rows:
     unfinished: dict[RunLine, dict[str, datetime]] = field(default_factory=dict)
     last_finishes: dict[RunLine, datetime] = field(default_factory=dict)
     roots: dict[str, set[UUID]] = field(default_factory=dict)
+    groups_of_others: set[tuple[str, str]] = field(default_factory=set)
+    schedules_of_others: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

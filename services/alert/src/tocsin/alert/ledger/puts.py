@@ -14,6 +14,7 @@ from tocsin.alert.engine.retirement import retire
 from tocsin.alert.engine.stale_schedules import stale_key
 from tocsin.alert.ledger import watches
 from tocsin.alert.ledger.backup_commands import PutAnswer
+from tocsin.alert.ledger.other_reporters import check_group_is_free, check_schedule_is_free
 from tocsin.alert.ledger.refusals import check_schedule, check_source_group
 from tocsin.alert.store.source_groups import StoredSourceGroup
 
@@ -46,10 +47,12 @@ def put_host(batch: Batch, command: PutHost) -> PutAnswer[Host]:
 def put_source_group(batch: Batch, command: PutSourceGroup) -> PutAnswer[SourceGroup]:
     """Watch a source group like this.
 
-    Raises InvalidArgumentError when it contradicts what is known.
+    Raises InvalidArgumentError when it contradicts what is known, PermissionDeniedError when it
+    would take what another host reports under.
     """
     spec = command.spec
     check_source_group(batch, spec)
+    check_group_is_free(batch, command)
     stored = batch.rows.groups.get(spec.source_group_id)
     before = None if stored is None else _watched(stored.group)
     if before is not None and before.spec == spec:
@@ -66,10 +69,12 @@ def put_source_group(batch: Batch, command: PutSourceGroup) -> PutAnswer[SourceG
 def put_schedule(batch: Batch, command: PutSchedule) -> PutAnswer[Schedule]:
     """Expect runs like this. Other times, or other patience, than before begin it anew.
 
-    Raises InvalidArgumentError when it contradicts what is known.
+    Raises InvalidArgumentError when it contradicts what is known, PermissionDeniedError when it
+    would take what another host reports under.
     """
     spec = command.spec
     check_schedule(batch, spec)
+    check_schedule_is_free(batch, command)
     stored = batch.rows.schedules.get(spec.schedule_id)
     before = None if stored is None else _watched(stored.schedule)
     if before is not None and before.spec == spec:

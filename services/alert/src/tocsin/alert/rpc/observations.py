@@ -129,7 +129,7 @@ def fingerprint(method: str, request: Repeatable) -> bytes:
 
 
 def caller_of(peer: Peer, on_behalf_of: str = "") -> Caller:
-    return Caller(peer.actor, on_behalf_of, peer.traceparent, peer.is_person)
+    return Caller(peer.actor, on_behalf_of, peer.traceparent, peer.is_person, bool(peer.host_ids))
 
 
 def _read_key(found: Violations, request: Observation) -> Key:
