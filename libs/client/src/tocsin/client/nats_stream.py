@@ -68,7 +68,6 @@ class AlertStream:
 
     def __init__(self, nats: Client, name: str, subject: str, *, most_messages: int) -> None:
         """Keep so many messages at most; older ones go first."""
-        self._nats = nats
         self._jetstream = nats.jetstream(timeout=_ANSWER_SECONDS)
         self._name = name
         self._subject = subject

@@ -1,8 +1,26 @@
 """The SQL of settling, with the numbers and the order of locks of `statements`."""
 
+# The first news that a channel was told of an alert begins the wait for a reminder, where its route
+# asks for one: one rule for both statements. What `settled`, `subject` and `known` are, they say.
+_REMINDED = """\
+       SET maybe_told = true,
+           next_reminder_time = coalesce(t.next_reminder_time, CASE
+               WHEN t.reminder_count = 0 AND NOT t.is_over
+                    AND coalesce(subject.told_as, 1) NOT IN (4, 6)
+               THEN settled.finish_time + remind.after
+           END)
+"""
+_BY_THE_ROUTE = """\
+      LEFT JOIN routes r ON r.route_id = known.route_id
+     CROSS JOIN LATERAL (
+               SELECT make_interval(secs => (r.config -> 'reminders'
+                                                      ->> 'first_after_seconds')::double precision)
+           ) AS remind (after)
+"""
+
 # What the far side took, digests apart: nothing is carried by it, nothing is put off for it. Nearly
 # all end so, and the statement below takes PostgreSQL longer to plan than to run.
-SETTLE_DELIVERED = """
+SETTLE_DELIVERED = f"""
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[],
                          $6::timestamptz[])
@@ -27,20 +45,9 @@ WITH given AS (
     RETURNING given.*, d.attempt_count
 ), told AS (
     UPDATE tellings t
-       SET maybe_told = true,
-           next_reminder_time = coalesce(t.next_reminder_time, CASE
-               WHEN t.reminder_count = 0 AND NOT t.is_over
-                    AND coalesce(subject.told_as, 1) NOT IN (4, 6)
-               THEN settled.finish_time + remind.after
-           END)
-      FROM settled JOIN subject ON subject.delivery_id = settled.own_id
+{_REMINDED}      FROM settled JOIN subject ON subject.delivery_id = settled.own_id
       JOIN known USING (channel_id, alert_id)
-      LEFT JOIN routes r ON r.route_id = known.route_id
-     CROSS JOIN LATERAL (
-               SELECT make_interval(secs => (r.config -> 'reminders'
-                                                      ->> 'first_after_seconds')::double precision)
-           ) AS remind (after)
-     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
+{_BY_THE_ROUTE}     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
        AND (NOT t.maybe_told OR (t.next_reminder_time IS NULL AND remind.after IS NOT NULL))
 ), closed AS (
     UPDATE attempts a
@@ -50,7 +57,7 @@ WITH given AS (
      WHERE a.delivery_id = settled.own_id AND a.number = settled.attempt_count
 )
 SELECT token FROM settled
-"""
+"""  # noqa: S608 -- constants
 
 # What a digest carries ends with it. Where newer news wait behind what is to be retried, they take
 # its place and its time; behind a digest that is to be retried they are put off until then: every
@@ -60,7 +67,7 @@ SELECT token FROM settled
 #
 # A newer one that came while this statement waited for its locks is not seen. It is told by the
 # unique index `deliveries_one_waiting_per_alert`, and then the statement is run again.
-SETTLE = """
+SETTLE = f"""
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[],
                          $6::integer[], $7::timestamptz[], $8::boolean[], $9::timestamptz[],
@@ -130,19 +137,8 @@ WITH given AS (
      WHERE d.delivery_id = behind.delivery_id AND d.state IN (1, 6)
 ), told AS (
     UPDATE tellings t
-       SET maybe_told = true,
-           next_reminder_time = coalesce(t.next_reminder_time, CASE
-               WHEN t.reminder_count = 0 AND NOT t.is_over
-                    AND coalesce(subject.told_as, 1) NOT IN (4, 6)
-               THEN settled.finish_time + remind.after
-           END)
-      FROM settled JOIN subject USING (own_id) JOIN known USING (channel_id, alert_id)
-      LEFT JOIN routes r ON r.route_id = known.route_id
-     CROSS JOIN LATERAL (
-               SELECT make_interval(secs => (r.config -> 'reminders'
-                                                      ->> 'first_after_seconds')::double precision)
-           ) AS remind (after)
-     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
+{_REMINDED}      FROM settled JOIN subject USING (own_id) JOIN known USING (channel_id, alert_id)
+{_BY_THE_ROUTE}     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
        AND settled.maybe_told
        AND (NOT t.maybe_told OR (t.next_reminder_time IS NULL AND remind.after IS NOT NULL))
 ), closed AS (
@@ -158,4 +154,4 @@ WITH given AS (
        AND settled.outcome IS NULL
 )
 SELECT token FROM settled
-"""
+"""  # noqa: S608 -- constants
