@@ -114,17 +114,21 @@ check-deploy: | python-found ## Check the files in deploy/ by hadolint and the s
 			.venv-deploy/bin/kubernetes-validate --quiet --strict -k $$version $$built || exit 1; \
 		done && rm $$built && echo "ok -- $$overlay"; done
 
-# What the fault tests saw, until docs/reliability.md has it. More options of pytest by FAULTS: make faults FAULTS="--seed 7"
+# What the fault tests saw, until docs/reliability.md has it. More options of pytest by FAULTS: make faults FAULTS="--seed 7",
+# or FAULTS="--whole" for all of what else ends when its time is over.
 FIGURES := .local/faults.jsonl
 FAULTS ?=
+# What is to have the machine for itself, and what records figures although it is short.
+HEAVY := tests/faults/test_kills_at_scale.py tests/faults/test_linearizable_histories.py
+SHORT := tests/faults/test_postgres_faults.py tests/faults/test_full_disk.py
 MUTANTS := tests/faults/test_mutants.py
 
 .PHONY: faults
 faults: $(VENV)/.dev ## Run the fault tests at full length (some 10 min), most of which `make test` has a part of
 	@mkdir -p .local && rm -f $(FIGURES)
-	$(BIN)/pytest -m long --figures $(FIGURES) --deselect $(MUTANTS) $(FAULTS)
-	$(BIN)/pytest --figures $(FIGURES) tests/faults/test_postgres_faults.py $(FAULTS)
-	$(BIN)/pytest -n auto --dist load -m long --figures $(FIGURES) $(MUTANTS) $(FAULTS)
+	$(BIN)/pytest -m long --figures $(FIGURES) $(HEAVY) $(FAULTS)
+	$(BIN)/pytest -n 3 --dist load -m long --figures $(FIGURES) $(HEAVY:%=--deselect %) $(FAULTS)
+	$(BIN)/pytest -n 3 --dist load --figures $(FIGURES) $(SHORT) $(FAULTS)
 	@$(BIN)/python docs/reliability.py $(FIGURES)
 
 # How many minutes `make soak` takes: make soak SOAK=10
@@ -138,7 +142,9 @@ soak: $(VENV)/.dev ## Wear the services for two hours, or SOAK minutes, and see 
 
 .PHONY: mutants
 mutants: $(VENV)/.dev ## Put old faults back, one at a time, and see the tests notice (some 2 min)
-	$(BIN)/pytest -n auto --dist load -m long $(MUTANTS)
+	@mkdir -p .local && rm -f $(FIGURES)
+	$(BIN)/pytest -n auto --dist load -m long --figures $(FIGURES) $(MUTANTS)
+	@$(BIN)/python docs/reliability.py $(FIGURES)
 
 .PHONY: check
 check: lint test ## Run the linters, then the tests
@@ -156,6 +162,7 @@ lock: ## Lock the dependencies anew after a change of requirements/*.in (needs u
 	@$(LOCK) requirements/run.in -o requirements/run.txt
 	@$(LOCK) -c requirements/run.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt requirements/relay.in -o requirements/relay.txt
+	@$(LOCK) -c requirements/dev.txt requirements/otlp.in -o requirements/otlp.txt
 
 .PHONY: clean
 clean: ## Remove what can be made anew; data under .local/ stays

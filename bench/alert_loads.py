@@ -6,16 +6,14 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import calls, watchers
+from bench import calls, steady, watchers
 from bench.bodies import CLEAR, RAISE, clear_body, raise_body
 from bench.load import client_note, notes
-from bench.percentiles import p50_and_p99
 
 if TYPE_CHECKING:
     from bench.ground import Server
     from bench.run import Bench
 
-_WATCHED_RATE = 500
 _WATCHERS = 10
 _CLIENT_PROCESSES = 2
 _LOG = 50_000
@@ -30,7 +28,7 @@ async def measure_alert(bench: Bench) -> None:
     bench.report.add("start.alert", alert.start_seconds, "s")
     bench.report.add("memory.alert", alert.resident_mebibytes, "MiB")
     await _one_in_flight(bench, alert)
-    await _watch_steadily(bench, alert)
+    await steady.measure_watched(bench, alert, steady.THROUGH_ALERT, "watcher")
     await _unary(bench, alert)
     await _batches(bench, alert)
     await _catch_up(bench, alert)
@@ -44,27 +42,6 @@ async def _one_in_flight(bench: Bench, alert: Server) -> None:
     body = raise_body("idle", 0)
     took = await calls.one_in_flight(alert.target, RAISE, body, bench.seconds / 2)
     bench.report.add("idle.touch", took, "ms")
-
-
-async def _watch_steadily(bench: Bench, alert: Server) -> None:
-    bench.tell(f"raise to watcher, {_WATCHED_RATE}/s")
-    after = await calls.end_of_log(alert.target)
-    async with watchers.watching(alert.target, after) as (watcher,):
-        await watcher.until_live()
-        raising = asyncio.ensure_future(
-            bench.clients.run(
-                calls.raise_steadily,
-                alert.target,
-                "watched",
-                rate=_WATCHED_RATE,
-                seconds=bench.seconds,
-            )
-        )
-        count = _WATCHED_RATE * bench.seconds
-        p50, p99 = p50_and_p99(await watchers.lateness(watcher, "watched", count))
-        await raising
-    bench.report.add("watcher.p50", p50, "ms")
-    bench.report.add("watcher.p99", p99, "ms")
 
 
 async def _unary(bench: Bench, alert: Server) -> None:

@@ -132,15 +132,18 @@ async def _write(load: _Load, write: _Write, name: str, begin: float) -> int:
     return count
 
 
-async def one_in_flight(url: str, seconds: float) -> float:
-    """Return the median time of one prepared upsert after the other, in milliseconds."""
+async def one_in_flight(url: str, seconds: float, *, raises: bool) -> float:
+    """Return the median time of one prepared upsert after the other, in milliseconds.
+
+    `raises` says whether each is of a new key, with an event, or all of the same one.
+    """
     connection = await asyncpg.connect(url)
     try:
-        write = await _statement(connection, _Load(url, "alone", False, 1, 1, seconds))
-        took = []
+        write = await _statement(connection, _Load(url, "alone", raises, 1, 1, seconds))
+        took = list[float]()
         end = time.perf_counter() + seconds
         while (begin := time.perf_counter()) < end:
-            await write(["alone"])
+            await write([f"alone-{len(took) if raises else 0}"])
             took.append(time.perf_counter() - begin)
     finally:
         await connection.close()

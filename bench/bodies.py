@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tocsin.api.alert.v1.alert_pb2 import Severity
 
 ECHO = "/bench.Echo/Call"
+ECHOES = "/bench.Echo/Watch"
 RAISE = "/tocsin.api.alert.v1.AlertService/RaiseOrTouch"
 BATCH = "/tocsin.api.alert.v1.AlertService/BatchRaiseOrTouch"
 CLEAR = "/tocsin.api.alert.v1.AlertService/AutoResolve"

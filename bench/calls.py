@@ -7,7 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.bodies import BATCH, KIND, RAISE, batch_body, failure
+from bench.bodies import BATCH, KIND, batch_body
 from bench.load import LoadError
 from bench.percentiles import percentile
 from tocsin.api.alert.v1.alert_pb2 import SEVERITY_CRITICAL, SEVERITY_UNSPECIFIED
@@ -132,28 +132,6 @@ async def _raise_all(target: str, name: str, numbers: range, severity: Severity.
                 _require_all_taken(await call(batch_body(name, some, severity)))
 
         await asyncio.gather(*(sender() for _ in range(_BATCHES_IN_FLIGHT)))
-
-
-def raise_steadily(target: str, name: str, *, rate: int, seconds: float) -> None:
-    """Raise new alerts at a steady rate, whatever the answers do. For a process of its own.
-
-    The message of each is the moment at which it was due (`time.monotonic_ns`, which all
-    processes of a machine share): what a late start adds counts too.
-    """
-    asyncio.run(_raise_steadily(target, name, rate, round(rate * seconds)))
-
-
-async def _raise_steadily(target: str, name: str, rate: int, total: int) -> None:
-    async with calling(target, RAISE) as call:
-        await call(failure(name, total, "0").SerializeToString())
-        begin = time.monotonic_ns() + 100_000_000
-        under_way = []
-        for number in range(total):
-            due = begin + number * 1_000_000_000 // rate
-            await asyncio.sleep((due - time.monotonic_ns()) / 1e9)
-            body = failure(name, number, str(due)).SerializeToString()
-            under_way.append(asyncio.ensure_future(call(body)))
-        await asyncio.gather(*under_way)
 
 
 def _require_all_taken(answer: bytes) -> None:

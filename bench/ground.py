@@ -225,10 +225,13 @@ def _require_life(child: Child, begin: float) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without settings of services: those that are measured have their defaults."""
+    """Return ours without settings of services: those that are measured have their defaults.
+
+    They may write their bytecode, which the first start does: what is installed has it, too.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("TOCSIN_") or name == BINARIES_VARIABLE
+        if name == BINARIES_VARIABLE or not name.startswith(("TOCSIN_", "PYTHONDONTWRITE"))
     }
     return {**kept, "PYTHONPATH": str(ROOT)}

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench import alone, calls
+from bench import alone, calls, post, steady
 from bench.bodies import ECHO, raise_body
 from bench.load import client_note
 
@@ -36,8 +36,9 @@ async def measure_limits(bench: Bench) -> None:
     url = await bench.ground.new_database()
     await alone.make_tables(url)
     bench.tell("PostgreSQL alone, one in flight")
-    idle = await alone.one_in_flight(url, bench.seconds / 2)
-    bench.report.add("idle.postgres", idle, "ms")
+    for name, raises in (("idle.postgres", False), ("idle.postgres.raise", True)):
+        idle = await alone.one_in_flight(url, bench.seconds / 2, raises=raises)
+        bench.report.add(name, idle, "ms")
     for load in _LOADS:
         await _hammer(bench, url, load)
     await _echo(bench)
@@ -68,6 +69,9 @@ async def _echo(bench: Bench) -> None:
     bench.tell("bare echo")
     idle = await calls.one_in_flight(server.target, ECHO, body(0), bench.seconds / 2)
     bench.report.add("idle.echo", idle, "ms")
+    await steady.measure_watched(bench, server, steady.THROUGH_NOTHING, "watcher.bare")
+    bench.tell("bare HTTP POST")
+    bench.report.add("post.bare", await post.one_after_the_other(bench), "ms")
     often, each = bench.call_often(server, ECHO, body), bench.call_each(server, ECHO, body)
     bench.add_load("echo", *await bench.observed(server, often))
     bench.add_load("echo.each", *await bench.observed(server, each))

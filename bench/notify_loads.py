@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from bench import calls
+from bench import calls, paced
+from bench.bodies import RAISE
 from bench.load import LoadError
 from bench.percentiles import p50_and_p99
 from bench.receiver import receiving
@@ -66,7 +67,7 @@ async def _raise_to_webhook(bench: Bench, alert: Server, arrivals: Arrivals) -> 
     for name, seconds in (("warm", _WARM_UP_SECONDS), ("told", bench.seconds)):
         arrivals.clear()
         await bench.clients.run(
-            calls.raise_steadily, alert.target, name, rate=_RATE, seconds=seconds
+            paced.raise_steadily, alert.target, RAISE, name, rate=_RATE, seconds=seconds
         )
         await arrivals.wait_for(_RATE * seconds + 1)
     p50, p99 = p50_and_p99(arrivals.lateness())

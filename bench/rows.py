@@ -17,8 +17,8 @@ MEASUREMENT_NOISE = 0.05
 class Row:
     """One line. `figure` names what is shown, `limits` the figures whose sum it is divided by.
 
-    `at_least` or `at_most` is the floor: for the ratio where there are limits, else for the
-    figure itself.
+    `at_least` or `at_most` is the floor: for the ratio where there are limits, else, or when
+    `by_itself`, for the figure itself.
     """
 
     what: str
@@ -26,6 +26,7 @@ class Row:
     limits: tuple[str, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,14 @@ _ALERT = (
         "one in flight: RaiseOrTouch, p50", "idle.touch", ("idle.echo", "idle.postgres"),
         at_most=2.5,
     ),
-    Row("raise to watcher at 500/s, p50", "watcher.p50", at_most=4),
+    Row("raise to watcher at 500/s: through a bare server, p50", "watcher.bare.p50"),
+    Row("one in flight: prepared raise with event, p50", "idle.postgres.raise"),
+    Row(
+        "raise to watcher at 500/s, p50", "watcher.p50",
+        ("watcher.bare.p50", "idle.postgres.raise"), at_most=4, by_itself=True,
+    ),
     Row("… p99", "watcher.p99", at_most=15),
+    Row("… until the caller has its answer, p50", "watcher.answer.p50"),
     Row("10 watchers catching up, events in all", "catch_up", at_least=100_000),
     Row("10 watchers live, events in all: as fast as one service raises", "live"),
     Row("10 watchers live, events in all: appended by SQL", "live.fed", at_least=200_000),
@@ -99,10 +106,14 @@ _OVERLOAD = (
 )
 
 _NOTIFY = (
-    Row("raise to webhook received at 50/s, p50", "webhook.p50", at_most=12),
+    Row("one in flight: bare HTTP POST, p50", "post.bare"),
+    Row(
+        "raise to webhook received at 50/s, p50", "webhook.p50",
+        ("idle.echo", "idle.postgres.raise", "post.bare"), at_most=12, by_itself=True,
+    ),
     Row("… p99", "webhook.p99", at_most=40),
     Row("deliveries to one fast webhook, attempts recorded", "deliveries", at_least=2_000),
-)
+)  # fmt: skip
 
 _PROCESSES = (
     Row("start of tocsin-alert to serving", "start.alert", at_most=1.5),
@@ -184,7 +195,7 @@ def _judged(report: Report, row: Row) -> Judged:
     figure = report.figures[row.figure]
     limit = _limit(report, row)
     ratio = figure.value / limit if limit else None
-    compared = ratio if row.limits else figure.value
+    compared = figure.value if row.by_itself or not row.limits else ratio
     return Judged(
         row, figure.value, figure.unit, figure.note, limit, ratio, _reached(row, compared)
     )

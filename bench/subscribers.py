@@ -24,9 +24,9 @@ _IDLE_SECONDS, _BASE_SECONDS = 25, 10
 _SETTLE_SECONDS = 2
 _WATCHERS = 10
 _LIVE = 200_000
-_CHUNK = 1_000
-# The newest 10,000 events are in the memory of the service: nobody is to fall behind those.
-_AHEAD = 6_000
+_CHUNK = 500
+# The newest 1,500 to 2,000 events are in the memory of the service: nobody is to fall behind those.
+_AHEAD = 1_000
 
 # The last event again and again, as another replica of the service would append it.
 _APPEND = """

@@ -65,4 +65,5 @@ def _floor(row: Row, unit: str) -> str:
     if bound is None:
         return ""
     sign = "≤" if row.at_least is None else "≥"
-    return f"{sign} {bound:.2f}" if row.limits else f"{sign} {number(bound, unit)}"
+    is_ratio = row.limits and not row.by_itself
+    return f"{sign} {bound:.2f}" if is_ratio else f"{sign} {number(bound, unit)}"

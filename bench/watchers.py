@@ -11,7 +11,7 @@ from bench.bodies import WATCH
 from bench.light import BYTES, NUMBER, Field, light_message
 from bench.load import LoadError
 from tocsin.api.alert.v1.alert_service_pb2 import WatchEventsRequest
-from tocsin.api.alert.v1.event_pb2 import AlertEvent, Position
+from tocsin.api.alert.v1.event_pb2 import Position
 from tocsin.common.rpc.channel import open_channel
 
 if TYPE_CHECKING:
@@ -117,18 +117,3 @@ async def count_all(watchers: list[Watcher], revision: int) -> Followed:
     counts = await asyncio.gather(*(each.count_until(revision) for each in watchers))
     lasted, used = time.perf_counter() - begin, time.process_time() - cpu
     return Followed(sum(counts), lasted, used / lasted)
-
-
-async def lateness(watcher: Watcher, name: str, count: int) -> list[float]:
-    """Return by how many milliseconds each of so many events came after its moment was due.
-
-    Only those of hosts whose id begins with `name`; their messages are those of `raise_steadily`.
-    """
-    late: list[float] = []
-    while len(late) < count:
-        message = await watcher.next()
-        now = time.monotonic_ns()
-        alerts = (AlertEvent.FromString(event).alert for event in message.events)
-        mine = (each for each in alerts if each.host_id.startswith(name))
-        late += [(now - due) / 1e6 for each in mine if (due := int(each.message))]
-    return late

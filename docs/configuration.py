@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, get_args
 
 from tocsin.alert.config import AlertSettings
 from tocsin.cli.command import NotifyTarget, Target
+from tocsin.cli.job_options import Host, SpoolFile
+from tocsin.cli.nats_servers import NATS_PORT_HERE, VARIABLE
 from tocsin.cli.session import DEFAULT_ALERT_TARGET, DEFAULT_NOTIFY_TARGET
 from tocsin.common.config import SettingRow, setting_rows
 from tocsin.common.postgres.binaries import BINARIES_VARIABLE
+from tocsin.common.secret_files import SUFFIX
 from tocsin.notify.config import NotifySettings
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def page() -> str:
         _KEY,
         "## The `tocsin` command\n",
         _table([*_command_rows(), *_CREDENTIALS]),
-        "An option on the command line (`--target`, `--notify-target`) wins over the variable.\n",
+        "An option on the command line (such as `--target` or `--host`) wins over the variable.\n",
         "## PostgreSQL of `tocsin up` and of the tests\n",
         _table([_POSTGRES]),
     ]
@@ -85,15 +88,31 @@ _CREDENTIALS = [
     ),
     SettingRow("TOCSIN_TLS_CERTIFICATE_FILE", "", "The client certificate to show, as PEM."),
     SettingRow("TOCSIN_TLS_KEY_FILE", "", "The key of that certificate, without a passphrase."),
+    SettingRow(
+        VARIABLE,
+        NATS_PORT_HERE,
+        "The servers of NATS for `tocsin relay nats`, with commas between them.",
+    ),
+    SettingRow(VARIABLE + SUFFIX, "", "A file that holds them, where a URL bears a password."),
 ]
 
 
 def _command_rows() -> list[SettingRow]:
-    given = ((Target, DEFAULT_ALERT_TARGET), (NotifyTarget, DEFAULT_NOTIFY_TARGET))
+    given = (
+        (Target, DEFAULT_ALERT_TARGET),
+        (NotifyTarget, DEFAULT_NOTIFY_TARGET),
+        (Host, ""),
+        (SpoolFile, ""),
+    )
     options = [(get_args(kind)[1], default) for kind, default in given]
     return [
-        SettingRow(str(option.envvar), default, f"{option.help}") for option, default in options
+        SettingRow(str(option.envvar), default or _shown(option.show_default), f"{option.help}")
+        for option, default in options
     ]
+
+
+def _shown(default: bool | str | None) -> str:
+    return default if isinstance(default, str) else ""
 
 
 def _table(rows: Iterable[SettingRow]) -> str:

@@ -29,7 +29,12 @@ metrics on this page are made from the code by `make docs`.
 ## Logs
 
 Each line on stderr is one event: JSON for programs, words on a terminal. Every line has
-`timestamp` (UTC), `level`, `service` and `event`. A call that succeeds is not logged. One that is
+`timestamp` (UTC), `level`, `service` and `event`. What keeps a service from starting is said in
+words, before there is a log. gRPC's own lines, which are no JSON, are silent; GRPC_VERBOSITY=INFO
+in the environment brings them back, to see why a TLS handshake fails.
+
+A call that succeeds is logged at DEBUG only, as `call_done` with `method`, `actor` and the ids of
+its request and of its alert; so is an attempt that arrives, as `attempt_delivered`. One that is
 refused is, once, as `call_refused` with `method`, `code`, `reason` and the ids that the request
 bears (`request_id`, `alert_id`, `delivery_id`, …): as a warning when the service could not, as
 information when it was asked wrongly, and at DEBUG only when a caller asked too often or came
@@ -39,7 +44,7 @@ told. A delivery whose attempt fails is logged as `attempt_failed` with `deliver
 
 No secret is logged: fields that are named like one, passwords in URLs, `Authorization` headers,
 signing secrets of webhooks and tokens of Tocsin are replaced by `(hidden)`, also in what libraries
-log and in tracebacks.
+log and in tracebacks; and so is what a far side echoes of a channel's secrets or of its URL.
 
 ## Metrics and probes
 
@@ -77,10 +82,18 @@ Every process also shows `process_*` (CPU, memory, open files, start time) and `
 _TRACES = """\
 ## Traces
 
-`TOCSIN_ALERT_TRACING=true` and `TOCSIN_NOTIFY_TRACING=true` make OpenTelemetry traces. They need
-`pip install 'tocsin-common[otel]'`, and go where the variables of OpenTelemetry say, such as
-`OTEL_EXPORTER_OTLP_ENDPOINT` (OTLP over HTTP unless `OTEL_TRACES_EXPORTER` names another exporter;
-`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are heeded too).
+`TOCSIN_ALERT_TRACING=true` and `TOCSIN_NOTIFY_TRACING=true` make OpenTelemetry traces. They need an
+extra, which is locked by hash as the rest is, and go where the variables of OpenTelemetry say:
+
+```
+pip install 'tocsin-common[otel]'                                # or, as it is locked:
+pip install --require-hashes -r requirements/run.txt -r requirements/otlp.txt
+export TOCSIN_ALERT_TRACING=true OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
+```
+
+That is OTLP over HTTP; `OTEL_TRACES_EXPORTER` names another exporter that is installed.
+`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and
+`OTEL_RESOURCE_ATTRIBUTES` are heeded too. What is not sent yet is sent when the service stops.
 
 * A call with a [`traceparent`](https://www.w3.org/TR/trace-context/) goes on in a span of
   tocsin-alert. Streams have none: they last for days.

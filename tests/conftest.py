@@ -9,6 +9,7 @@
 Fault tests roll dice and tell what they saw:
 
 --seed=N             repeats the run that had this seed
+--whole              goes on until all of it is done, where a test would end when its time is over
 --figures=FILE       adds what they saw to this file, a JSON object a line
 """
 
@@ -57,6 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--seed", type=int, default=None, help="repeat the run that had this seed (fault tests)"
     )
     parser.addoption(
+        "--whole", action="store_true", help="do all of a fault test, however long that takes"
+    )
+    parser.addoption(
         "--figures", type=Path, default=None, help="add what the fault tests saw to this file"
     )
 
@@ -95,6 +99,12 @@ def seed(request: pytest.FixtureRequest) -> int:
     rolled = random.SystemRandom().getrandbits(32) if given is None else given
     print(f"Repeat with --seed {rolled}")  # noqa: T201
     return rolled
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether a fault test does all that it has to do, however long that takes."""
+    return bool(request.config.getoption("whole"))
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.json_format import Parse
 from google.protobuf.message_factory import GetMessageClass
 
+from support.grpcurl import Call, parse
+from support.pages import blocks
 from support.repository import ROOT
 from tocsin.api.alert.v1 import alert_service_pb2, backup_service_pb2
 from tocsin.api.auth.v1 import identity_service_pb2
@@ -37,11 +39,25 @@ _SERVICES = [
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
-_GRPCURL = re.compile(
-    r"^ *grpcurl -plaintext (?:-d '(?P<json>[^']*)' (?:\\\n *)?)?[\d.:]+ (?P<method>tocsin\S+)$",
-    re.MULTILINE,
-)
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+_PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+_LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#\s]*)(?:#(?P<place>[^)\s]+))?\)")
+_VARIABLE = re.compile(r"\bTOCSIN_[A-Z_]*[A-Z]\b")
+_MOST_NOT_RUN = 3
+"""How many marks that keep a line from being run by a test there may be."""
+
+
+def calls_in(page: Path) -> list[Call]:
+    """Return what is called by grpcurl in the blocks of a page."""
+    shell = blocks(page.read_text(), "")
+    lines = [typed.line for block in shell for typed in block.typed]
+    return [parse(line) for line in lines if line.startswith("grpcurl ")]
+
+
+def places_in(page: Path) -> set[str]:
+    """Return what a link may lead to within a page: its headings, as they are made into names."""
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -49,27 +65,56 @@ def test_the_page_of_settings_is_up_to_date() -> None:
     assert page == (ROOT / "docs" / "configuration.md").read_text(), "run `make docs`"
 
 
-@pytest.mark.parametrize(
-    "path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda path: path.name
-)
+def test_every_variable_that_a_page_names_is_in_the_page_of_settings() -> None:
+    known = set(_VARIABLE.findall((ROOT / "docs" / "configuration.md").read_text()))
+    named = {page.name: set(_VARIABLE.findall(page.read_text())) for page in _PAGES}
+    assert {} == {page: names - known for page, names in named.items() if names - known}
+
+
+@pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
 def test_every_link_within_the_documents_leads_somewhere(path: Path) -> None:
-    links = _LINK.findall(path.read_text())
-    assert [] == [link for link in links if not (path.parent / link).exists()]
+    wrong = []
+    for link in _LINK.finditer(path.read_text()):
+        target = path.parent / link["file"] if link["file"] else path
+        if not target.exists() or (link["place"] and link["place"] not in places_in(target)):
+            wrong.append(link[0])
+    assert [] == wrong
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/operators.md"])
+def test_every_page_can_be_found_from_the_first_one() -> None:
+    first = (ROOT / "README.md").read_text()
+    assert [] == [page.name for page in ROOT.glob("docs/*.md") if f"docs/{page.name}" not in first]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", *(f"docs/{name}.md" for name in ("calls", "operators", "subscribers"))]
+)
 def test_every_grpcurl_line_calls_what_there_is_with_fields_that_there_are(name: str) -> None:
-    lines = list(_GRPCURL.finditer((ROOT / name).read_text()))
-    assert lines
-    for line in lines:
-        service, _, method = line["method"].partition("/")
+    calls = [call for call in calls_in(ROOT / name) if call.method.startswith("tocsin.")]
+    assert calls
+    for call in calls:
+        service, _, method = call.method.partition("/")
         called = Default().FindServiceByName(service).methods_by_name[method]
-        Parse(line["json"] or "{}", GetMessageClass(called.input_type)())
+        Parse(call.request, GetMessageClass(called.input_type)())
 
 
 def test_operators_are_told_how_to_call_every_method_by_hand() -> None:
-    page = (ROOT / "docs" / "operators.md").read_text()
-    told = {line["method"] for line in _GRPCURL.finditer(page)}
+    told = {call.method for call in calls_in(ROOT / "docs" / "calls.md")}
     assert told >= {
         f"{each.full_name}/{method.name}" for each in _SERVICES for method in each.methods
     }
+
+
+def test_operators_are_told_which_task_every_method_is_for() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    methods = {method.name for each in _SERVICES for method in each.methods}
+    assert set() == {each for each in methods if f"`{each}`" not in page}
+
+
+def test_few_lines_are_kept_from_being_run_and_each_says_why() -> None:
+    marked = [each for page in _PAGES for each in blocks(page.read_text()) if each.left_out]
+    marks = sum(page.read_text().count("<!-- not run:") for page in _PAGES)
+
+    assert len(marked) == marks, "a mark stands right before its block and ends with (why)"
+    assert len(marked) <= _MOST_NOT_RUN
+    assert all(len(each.to_run) < len(each.typed) for each in marked), "what it names is not there"

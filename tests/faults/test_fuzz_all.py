@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as seeded_with
 from hypothesis import strategies as st
 
 from support.alert import running_alert
-from support.any_messages import messages
+from support.fuzzing import NEVER, requests_of
 from support.health import ready
 from support.identity import code_of_call
 from support.notify import NO_ALERT_SERVICE, running_notify
@@ -35,14 +34,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
 ]
 
-NEVER = {
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.UNIMPLEMENTED,
-    grpc.StatusCode.DATA_LOSS,
-    # Nothing here takes long; an answer that never comes is a bug too.
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-}
 # Their code is gRPC's own.
 FOREIGN = "/grpc."
 SIZES = [pytest.param(120, id="slice"), pytest.param(3_000, id="full", marks=pytest.mark.long)]
@@ -74,7 +65,7 @@ def _drive(
     call: Callable[[str, bytes], None], methods: Collection[str], count: int, seeded: int
 ) -> None:
     of_any = st.sampled_from(list(methods))
-    typed = of_any.flatmap(lambda method: st.tuples(st.just(method), _requests(method)))
+    typed = of_any.flatmap(lambda method: st.tuples(st.just(method), requests_of(method)))
     often = settings(
         max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
@@ -99,12 +90,6 @@ def _drive(
 
     for examples in (values, mutated, garbage):
         examples()
-
-
-def _requests(method: str) -> st.SearchStrategy[Any]:
-    service, _, name = method[1:].rpartition("/")
-    found = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    return messages(found.input_type)
 
 
 def _mutated(raw: bytes, dice: random.Random) -> bytes:

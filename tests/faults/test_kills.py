@@ -103,7 +103,7 @@ async def test_nothing_is_lost_or_doubled_when_all_is_killed_twenty_times_under_
         for writer in writers:
             writer.stopping = True
         await asyncio.gather(*writing)
-        await stack.notify.serving()
+        await stack.serving()
 
         log = await stack.log()
         await asyncio.wait_for(watcher.reaches(len(log)), DRAIN_SECONDS)

@@ -11,9 +11,8 @@ import random
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import grpc
@@ -29,102 +28,68 @@ from support.kill_ground import (
     happened,
     running_stack,
 )
-from support.processes import IMPATIENT
+from support.kills import Kills, Size
 from support.told import Told, broken_promises, told_by_webhook
 from support.waiting import eventually
 from tocsin.api.alert.v1 import alert_service_pb2 as rpc
 from tocsin.api.alert.v1 import event_pb2
+from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
 from tocsin.client import AlertClient, FailedPreconditionError, requests
 from tocsin.notify.delivery.pace import MOST_IN_HAND
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from support.figures import Figures
+    from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
     from tocsin.common.postgres.embedded import Binaries
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 WATCHERS = 4
-WRITERS = 4
-BATCH = 1_000
-ACTS_TO_A_BATCH = 5
+WRITERS = 6
+BATCH = 250
+ACTS_TO_A_BATCH = 2
 HOSTS = 400
 # What a batch may meet: it is tried again as it is.
-_UNTRIED = {grpc.StatusCode.UNAVAILABLE.value[0], grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]}
-_PATIENT = replace(PATIENT, attempt=timedelta(seconds=10))
+_UNTRIED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_UNTRIED_CODES = {code.value[0] for code in _UNTRIED}
+_PATIENCE_SECONDS = 10.0
+# Sooner than the service asks for: there is to be load at every moment.
+_PAUSE_SECONDS = 0.05
 _OCCURRENCES = "SELECT sum(occurrences) AS occurrences, count(*) AS alerts FROM alerts"
 
 
-@dataclass(frozen=True)
-class Size:
-    """How much there is to do, at most for how long, and how often something is killed."""
-
-    raises: int
-    keys: int
-    seconds: float
-    service_every: float
-    postgres_every: float
-    least_kills: int
-
-
-SMALL = Size(20_000, 400, 30, service_every=1.5, postgres_every=2.5, least_kills=3)
-LARGE = Size(1_000_000, 20_000, 300, service_every=2, postgres_every=5, least_kills=50)
-
-
-class Kills:
-    """Kills a random service, and PostgreSQL, each at its own pace; all of it starts again."""
-
-    def __init__(self, stack: Stack, size: Size, dice: random.Random) -> None:
-        self._stack = stack
-        self._size = size
-        self._random = dice
-        self._over = asyncio.Event()
-        self.counts: Counter[str] = Counter()
-
-    async def go_on(self) -> None:
-        """Kill until told to stop; then all runs, or is starting."""
-        await asyncio.gather(
-            self._every(self._size.service_every, self._kill_service),
-            self._every(self._size.postgres_every, self._kill_postgres),
-        )
-
-    def stop(self) -> None:
-        self._over.set()
-
-    async def _every(self, seconds: float, kill: Callable[[], Awaitable[None]]) -> None:
-        while not await self._is_over_within(seconds):
-            await kill()
-
-    async def _is_over_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._over.wait()
-        return self._over.is_set()
-
-    async def _kill_service(self) -> None:
-        name = self._random.choice(("alert", "notify"))
-        self.counts[name] += 1
-        await (self._stack.kill_alert() if name == "alert" else self._stack.kill_notify())
-
-    async def _kill_postgres(self) -> None:
-        self.counts["postgres"] += 1
-        await self._stack.kill_postgres()
+SMALL = Size(20_000, 400, 30, service_every=1.5, postgres_every=2.5, least_kills=3, replicas=1)
+LARGE = Size(
+    1_000_000,
+    20_000,
+    300,
+    service_every=2,
+    postgres_every=5,
+    least_kills=50,
+    replicas=2,
+)
 
 
 class Load:
     """Raises in batches, with a few clears and acts of people between them."""
 
-    def __init__(self, stack: Stack, size: Size, seed: int, kills: Kills) -> None:
+    def __init__(self, stack: Stack, size: Size, seed: int, kills: Kills, *, whole: bool) -> None:
         self.said = Acknowledged()
         self.sent = 0
         self.outcomes: Counter[int] = Counter()
-        self._alerts = AlertClient(stack.channel, retry=_PATIENT)
+        self._alerts = AlertClient(stack.channel, retry=PATIENT)
+        self._stub: AlertServiceAsyncStub = AlertServiceStub(stack.channel)
         self._size = size
         self._seed = seed
         self._kills = kills
-        self._end = time.monotonic() + size.seconds
+        self._end = inf if whole else time.monotonic() + size.seconds
 
     async def write(self) -> None:
         """Write until all is raised and enough was killed, or the time is over."""
@@ -139,8 +104,8 @@ class Load:
         while not self._is_over():
             self.sent += BATCH
             answers = await self._raise([self._report(dice) for _ in range(BATCH)])
-            for _ in range(ACTS_TO_A_BATCH):
-                await self._act(dice, dice.choice(answers).alert.alert_id)
+            chosen = [dice.choice(answers).alert.alert_id for _ in range(ACTS_TO_A_BATCH)]
+            await asyncio.gather(*(self._act(dice, alert_id) for alert_id in chosen))
 
     def _key(self, dice: random.Random) -> tuple[str, str, str]:
         number = dice.randrange(self._size.keys)
@@ -155,20 +120,34 @@ class Load:
         """Send a batch until each of it is answered."""
         answers: list[rpc.RaiseOrTouchResponse] = []
         while reports:
-            batch = await self._alerts.batch_raise_or_touch(reports)
-            untried = []
-            for report, result in zip(reports, batch.results, strict=True):
-                if result.HasField("response"):
-                    answers.append(result.response)
-                else:
-                    assert result.error.code in _UNTRIED, result.error
-                    untried.append(report)
-            reports = untried
+            reports = await self._attempt(reports, answers)
         for answer in answers:
             self.outcomes[answer.outcome] += 1
             if answer.outcome == rpc.RAISE_OUTCOME_RAISED:
                 await self.said.add(answer.alert.alert_id, event_pb2.ALERT_EVENT_TYPE_RAISED)
         return answers
+
+    async def _attempt(
+        self, reports: list[rpc.RaiseOrTouchRequest], answers: list[rpc.RaiseOrTouchResponse]
+    ) -> list[rpc.RaiseOrTouchRequest]:
+        """Send reports once, and add to the answers; return those that must be sent again."""
+        call = self._stub.BatchRaiseOrTouch(
+            rpc.BatchRaiseOrTouchRequest(requests=reports), timeout=_PATIENCE_SECONDS
+        )
+        code = await call.code()
+        assert code in {grpc.StatusCode.OK, *_UNTRIED}, (code, await call.details())
+        untried = reports
+        if code is grpc.StatusCode.OK:
+            results = list(zip(reports, (await call).results, strict=True))
+            refused = {each.error.code for _, each in results if not each.HasField("response")}
+            assert refused <= _UNTRIED_CODES, refused
+            answers += [each.response for _, each in results if each.HasField("response")]
+            untried = [report for report, each in results if not each.HasField("response")]
+        if untried:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        if self._is_over():  # what is left is answered in peace
+            self._kills.stop()
+        return untried
 
     async def _act(self, dice: random.Random, alert_id: str) -> None:
         chance = dice.random()
@@ -189,16 +168,25 @@ class Load:
     [pytest.param(SMALL, id="small"), pytest.param(LARGE, id="large", marks=pytest.mark.long)],
 )
 async def test_each_raise_is_counted_once_and_each_event_is_seen_and_told_whatever_is_killed(
-    postgres_binaries: Binaries, tmp_path: Path, seed: int, figures: Figures, size: Size
+    postgres_binaries: Binaries,
+    tmp_path: Path,
+    *,
+    seed: int,
+    whole: bool,
+    figures: Figures,
+    size: Size,
 ) -> None:
-    async with running_stack(postgres_binaries, tmp_path) as stack, AsyncExitStack() as exits:
+    async with AsyncExitStack() as exits:
+        stack = await exits.enter_async_context(
+            running_stack(postgres_binaries, tmp_path, size.replicas)
+        )
         kills = Kills(stack, size, random.Random(seed))
-        load = Load(stack, size, seed, kills)
+        load = Load(stack, size, seed, kills, whole=whole)
         watchers = [watcher async for watcher in _watchers(stack, exits)]
 
+        began = time.monotonic()
         await _write_under(kills, load)
-        await stack.alert.serving()
-        await stack.notify.serving()
+        raising = time.monotonic() - began
         log = await stack.log()
         for watcher in watchers:
             await asyncio.wait_for(watcher.reaches(len(log)), DRAIN_SECONDS)
@@ -211,6 +199,8 @@ async def test_each_raise_is_counted_once_and_each_event_is_seen_and_told_whatev
             fault="kills",
             seed=seed,
             raises=load.sent,
+            raises_wanted=size.raises,
+            raising_took_s=round(raising),
             keys=size.keys,
             killed_services=kills.counts["alert"] + kills.counts["notify"],
             killed_PostgreSQL=kills.counts["postgres"],
@@ -229,8 +219,7 @@ async def test_each_raise_is_counted_once_and_each_event_is_seen_and_told_whatev
 async def _watchers(stack: Stack, exits: AsyncExitStack) -> AsyncIterator[Watcher]:
     """Start watchers, each over a connection of its own, that follow until the end."""
     for _ in range(WATCHERS):
-        channel = grpc.aio.insecure_channel(stack.alert.target, options=IMPATIENT)
-        await exits.enter_async_context(channel)
+        channel = await exits.enter_async_context(stack.new_channel())
         watcher = Watcher(channel)
         exits.push_async_callback(_cancelled, asyncio.create_task(watcher.follow()))
         yield watcher

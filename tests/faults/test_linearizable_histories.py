@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from support.figures import Figures
     from support.strikes import Strikes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 FEW, ALL = 200, 10_000
 AT_ONCE = 32

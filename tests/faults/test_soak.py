@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ import pytest
 
 from support.footprint import MIB, Footprint, footprint_of, mib_an_hour
 from support.pausing import Stage, stage
+from support.telemetry import page
 from support.waiting import eventually
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.figures import Figures
+    from support.processes import ServiceProcess
     from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
     from tocsin.common.postgres.embedded import Binaries
 
@@ -48,6 +51,9 @@ LONG_ENOUGH_MINUTES = 60
 SLOPE_MIB_AN_HOUR = 1.0
 # Connections come and go; streams hold none of their own.
 FLAT = 8
+# A call is one or two for as long as it lasts, a stream a few.
+TASKS_OF_EACH = 4
+TASKS = re.compile(r"tocsin_\w+_asyncio_tasks ")
 
 
 @dataclass
@@ -105,11 +111,19 @@ class Wear:
     async def look(self, every: float) -> None:
         while True:
             for name in ("alert", "notify", "other"):
-                pid = getattr(self.stage, name).pid
-                now = footprint_of(pid, time.monotonic())
+                service: ServiceProcess = getattr(self.stage, name)
+                tasks = await tasks_of(service)
+                now = footprint_of(service.pid, time.monotonic(), tasks)
                 self.seen.setdefault(name, []).append(now)
             self.stage.receiver.requests.clear()
             await asyncio.sleep(every)
+
+
+async def tasks_of(service: ServiceProcess) -> int:
+    """Return how many tasks there are in its event loop, by its own metrics."""
+    _, text = await page(service.metrics, "/metrics")
+    [line] = [line for line in text.splitlines() if TASKS.match(line)]
+    return int(float(line.split()[-1]))
 
 
 async def codes_at_once(alerts: AlertServiceAsyncStub) -> set[grpc.StatusCode]:
@@ -180,6 +194,8 @@ def report(figures: Figures, seed: int, minutes: float, wear: Wear) -> None:
         counts[f"{name}_MiB"] = round(warm[-1].memory / MIB, 1)
         counts[f"{name}_MiB_an_hour"] = round(mib_an_hour(warm), 2)
         counts[f"{name}_descriptors"] = warm[-1].descriptors
+        counts[f"{name}_tasks"] = warm[-1].tasks
+        counts[f"{name}_tasks_at_most"] = max(each.tasks for each in warm)
     figures.record(fault="soak", seed=seed, **counts)
 
 
@@ -188,5 +204,8 @@ def assert_flat(name: str, seen: list[Footprint], minutes: float) -> None:
     assert max(descriptors) - min(descriptors) <= FLAT + SUBSCRIBERS, (name, descriptors)
     threads = [each.threads for each in seen]
     assert max(threads) - min(threads) <= FLAT + SUBSCRIBERS, (name, threads)
+    # What comes and goes is some for each caller; what stays would be one for each call given up.
+    tasks = [each.tasks for each in seen]
+    assert max(tasks) - min(tasks) <= FLAT + TASKS_OF_EACH * (CALLERS + SUBSCRIBERS), (name, tasks)
     if minutes >= LONG_ENOUGH_MINUTES:
         assert mib_an_hour(seen) < SLOPE_MIB_AN_HOUR, name

@@ -1,4 +1,4 @@
-"""How much a process holds over time: memory, descriptors, threads; and how fast that grows."""
+"""How much a process holds over time: memory, descriptors and so on; and how fast that grows."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ class Footprint:
     memory: int
     descriptors: int
     threads: int
+    tasks: int
 
 
-def footprint_of(pid: int, at: float) -> Footprint:
-    """Read it from /proc; see proc(5) for the fields."""
+def footprint_of(pid: int, at: float, tasks: int) -> Footprint:
+    """Read it from /proc; see proc(5) for the fields. `tasks` are of its event loop."""
     folder = Path(f"/proc/{pid}")
     pages = int((folder / "statm").read_text().split()[1])
     descriptors = sum(1 for _ in (folder / "fd").iterdir())
     threads = sum(1 for _ in (folder / "task").iterdir())
-    return Footprint(at, pages * os.sysconf("SC_PAGE_SIZE"), descriptors, threads)
+    return Footprint(at, pages * os.sysconf("SC_PAGE_SIZE"), descriptors, threads, tasks)
 
 
 def mib_an_hour(seen: Sequence[Footprint]) -> float:

@@ -1,4 +1,4 @@
-"""Both services on a durable PostgreSQL, all of them to be killed, and what sees the outcome."""
+"""Replicas of both services on a durable PostgreSQL, to be killed, and what sees the outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tocsin.api.notify.v1.channel_service_pb2_grpc import ChannelServiceStub
 from tocsin.client import EventSubscription, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from tocsin.common.postgres.embedded import Binaries, Cluster
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 DURABLE = {"max_connections": "100", "log_min_messages": "fatal"}
 DRAIN_SECONDS = 240.0
 """Far more than anything takes: thousands of events may wait for notify when the kills are over."""
+_LOOK_SECONDS = 0.1
 _ATTEMPTS = 60
+# As a client does that is given a name for all replicas.
+_ROUND_ROBIN = ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')
 # What a death leaves behind goes out again within seconds, and no delivery is given up for having
 # lost its worker as often as there are deaths.
 QUICK_DELIVERY = {
@@ -92,33 +95,45 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Stack:
-    """All that can be killed, and what sees the outcome."""
+    """All that can be killed, and what sees the outcome.
+
+    `channel` leads to all replicas of the alert service.
+    """
 
     cluster: Cluster
-    alert: ServiceProcess
-    notify: ServiceProcess
+    alerts: Sequence[ServiceProcess]
+    notifies: Sequence[ServiceProcess]
     receiver: Receiver
     channel: grpc.aio.Channel
 
+    def new_channel(self) -> grpc.aio.Channel:
+        """Open one more, over connections of its own."""
+        return _channel(self.alerts)
+
+    async def serving(self) -> None:
+        """Wait until every replica serves."""
+        for service in (*self.alerts, *self.notifies):
+            await service.serving()
+
+    async def kill(self, service: ServiceProcess) -> None:
+        """Kill a replica; it begins anew at once."""
+        service.kill()
+        service.start()
+
     async def kill_alert(self) -> None:
-        self.alert.kill()
-        self.alert.start()
+        await self.kill(self.alerts[0])
 
     async def kill_postgres(self) -> None:
         await asyncio.to_thread(self.cluster.kill)
         await asyncio.to_thread(self.cluster.start)
 
-    async def kill_notify(self) -> None:
-        self.notify.kill()
-        self.notify.start()
-
     async def kill_notify_at_work(self) -> None:
-        """Kill it only once it has told something in this life, so that it dies at work."""
+        """Kill it only once something was told in this life, so that it dies at work."""
         told = len(self.receiver.requests)
         await self.receiver.wait_until(
             lambda: len(self.receiver.requests) > told, within=DRAIN_SECONDS
         )
-        await self.kill_notify()
+        await self.kill(self.notifies[0])
 
     async def log(self) -> list[asyncpg.Record]:
         """Return the events that are kept: revision, alert_id and type."""
@@ -160,45 +175,77 @@ def happened(log: list[asyncpg.Record]) -> list[Happened]:
 
 
 @asynccontextmanager
-async def running_stack(binaries: Binaries, folder: Path) -> AsyncIterator[Stack]:
-    """Run both services on a durable PostgreSQL, with one webhook channel."""
+async def running_stack(
+    binaries: Binaries, folder: Path, replicas: int = 1
+) -> AsyncIterator[Stack]:
+    """Run so many of each service on a durable PostgreSQL, with one webhook channel."""
     with running_cluster(binaries, DURABLE) as cluster:
-        alert_port, notify_port = free_port(), free_port()
-        alert = ServiceProcess(
-            "tocsin.alert",
-            {
-                "TOCSIN_ALERT_LISTEN": f"127.0.0.1:{alert_port}",
-                "TOCSIN_ALERT_INSECURE_DEV": "true",
-                "TOCSIN_ALERT_DATABASE_URL": cluster.create_database("tocsin_alert"),
-            },
-            alert_port,
-            folder / "alert.log",
-        )
-        notify = ServiceProcess(
-            "tocsin.notify",
-            {
-                "TOCSIN_NOTIFY_LISTEN": f"127.0.0.1:{notify_port}",
-                "TOCSIN_NOTIFY_INSECURE_DEV": "true",
-                "TOCSIN_NOTIFY_DATABASE_URL": cluster.create_database("tocsin_notify"),
-                "TOCSIN_NOTIFY_ALERT_TARGET": alert.target,
-                "TOCSIN_NOTIFY_SECRET_KEY": base64.b64encode(bytes(range(32))).decode(),
-                "TOCSIN_NOTIFY_ALLOWED_NETWORKS": "127.0.0.0/8",
-                **QUICK_DELIVERY,
-            },
-            notify_port,
-            folder / "notify.log",
-        )
+        alerts = [_alert(cluster, folder, number) for number in range(replicas)]
+        notifies = [_notify(cluster, folder, number, alerts[number]) for number in range(replicas)]
         async with (
             running_receiver() as receiver,
-            running(alert, notify),
-            grpc.aio.insecure_channel(alert.target, options=IMPATIENT) as channel,
+            # One after the other: each may be the one that makes the tables.
+            running(*alerts[:1], *notifies[:1]),
+            running(*alerts[1:], *notifies[1:]),
+            _supervised(*alerts, *notifies),
+            _channel(alerts) as channel,
         ):
-            await _create_webhook(notify.target, receiver.url)
+            await _create_webhook(notifies[0].target, receiver.url)
             try:
-                yield Stack(cluster, alert, notify, receiver, channel)
+                yield Stack(cluster, alerts, notifies, receiver, channel)
             except BaseException:
                 await _tell_where_it_stood(cluster, receiver, folder)
                 raise
+
+
+@asynccontextmanager
+async def _supervised(*services: ServiceProcess) -> AsyncIterator[None]:
+    """Start again what ends by itself, as whoever runs services does.
+
+    A service that finds no database when it starts says so and ends.
+    """
+
+    async def watch() -> None:
+        while True:
+            for service in services:
+                if service.has_ended:
+                    service.start()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _alert(cluster: Cluster, folder: Path, number: int) -> ServiceProcess:
+    port = free_port()
+    environment = {
+        "TOCSIN_ALERT_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_ALERT_INSECURE_DEV": "true",
+        "TOCSIN_ALERT_DATABASE_URL": cluster.create_database("tocsin_alert"),
+    }
+    return ServiceProcess("tocsin.alert", environment, port, folder / f"alert-{number}.log")
+
+
+def _notify(cluster: Cluster, folder: Path, number: int, alert: ServiceProcess) -> ServiceProcess:
+    port = free_port()
+    environment = {
+        "TOCSIN_NOTIFY_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_NOTIFY_INSECURE_DEV": "true",
+        "TOCSIN_NOTIFY_DATABASE_URL": cluster.create_database("tocsin_notify"),
+        "TOCSIN_NOTIFY_ALERT_TARGET": alert.target,
+        "TOCSIN_NOTIFY_SECRET_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "TOCSIN_NOTIFY_ALLOWED_NETWORKS": "127.0.0.0/8",
+        **QUICK_DELIVERY,
+    }
+    return ServiceProcess("tocsin.notify", environment, port, folder / f"notify-{number}.log")
+
+
+def _channel(alerts: Sequence[ServiceProcess]) -> grpc.aio.Channel:
+    targets = ",".join(alert.target for alert in alerts)
+    return grpc.aio.insecure_channel(f"ipv4:{targets}", options=[*IMPATIENT, _ROUND_ROBIN])
 
 
 async def _create_webhook(target: str, url: str) -> None:
@@ -221,8 +268,8 @@ async def fetch(cluster: Cluster, database: str, query: str) -> list[asyncpg.Rec
 
 async def _tell_where_it_stood(cluster: Cluster, receiver: Receiver, folder: Path) -> None:
     """Print what pytest shows of a test that fails: the last words of both, and the queue."""
-    for name in ("alert.log", "notify.log"):
-        print(name, (folder / name).read_text(errors="replace")[-6000:], sep=":\n")  # noqa: T201
+    for log in sorted(folder.glob("*.log")):
+        print(log.name, log.read_text(errors="replace")[-6000:], sep=":\n")  # noqa: T201
     print(f"came: {len(receiver.requests)}, distinct: {len(receiver.webhook_ids)}")  # noqa: T201
     with suppress(OSError, asyncpg.PostgresError):  # it may be between two lives
         for row in await fetch(cluster, "tocsin_notify", _UNFINISHED):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LINKS = ("client-alert", "alert-notify", "alert-postgresql", "notify-postgresql", "notify-channel")
 PATIENT = RetryPolicy(total=timedelta(minutes=3), longest_wait=timedelta(seconds=1))
+SYSTEMS_ASK_FOR = 25.0
+"""What both ends of a connection to PostgreSQL ask of their systems; see test_silent_network."""
 # A retry of a channel comes when its schedule says so, however well the link is again.
 _RETRIES = (0, *[0.5] * 90)
 
@@ -82,6 +84,8 @@ async def running_linked(alert_url: str, notify_url: str, **alert: Any) -> Async
             "notify-channel": receiver.port,
         }
         links = {name: await enter(linked_to(port or 0)) for name, port in far_ends.items()}
+        for name in ("alert-postgresql", "notify-postgresql"):
+            links[name].systems_ask_for = SYSTEMS_ASK_FOR
         url = _through(alert_url, links["alert-postgresql"])
         service = await enter(running_alert(url, **alert))
         for name in ("client-alert", "alert-notify"):

@@ -34,6 +34,9 @@ class Link:
 
     to: int
     port: int = 0
+    systems_ask_for: float | None = None
+    """After so many seconds the systems at both ends find a dead connection out, if they ask at all
+    (TCP keepalive). Here they would not: the link itself answers them."""
     given_up: int = 0
     """How many ends of dead connections have found out by themselves."""
     _wires: set[_Wire] = field(default_factory=set)
@@ -63,6 +66,8 @@ class Link:
         """Let every connection that there is die without a word. New ones are well."""
         for wire in self._wires:
             wire.is_dead = True
+            if self.systems_ask_for is not None:
+                asyncio.get_running_loop().call_later(self.systems_ask_for, wire.abort)
 
     def heal(self) -> None:
         """End all that was done, except that the dead stay dead."""

@@ -51,20 +51,22 @@ class Stage:
 
 
 def _alert(cluster: Cluster, folder: Path) -> ServiceProcess:
-    port = free_port()
+    port, shown = free_port(), free_port()
     environment = {
+        "TOCSIN_ALERT_METRICS_LISTEN": f"127.0.0.1:{shown}",
         "TOCSIN_ALERT_LISTEN": f"127.0.0.1:{port}",
         "TOCSIN_ALERT_INSECURE_DEV": "true",
         "TOCSIN_ALERT_DATABASE_URL": cluster.create_database("tocsin_alert"),
     }
-    return ServiceProcess("tocsin.alert", environment, port, folder / "alert.log")
+    return ServiceProcess("tocsin.alert", environment, port, folder / "alert.log", shown)
 
 
 def _notify(
     cluster: Cluster, alert: ServiceProcess, log: Path, lease_seconds: int
 ) -> ServiceProcess:
-    port = free_port()
+    port, shown = free_port(), free_port()
     environment = {
+        "TOCSIN_NOTIFY_METRICS_LISTEN": f"127.0.0.1:{shown}",
         "TOCSIN_NOTIFY_LISTEN": f"127.0.0.1:{port}",
         "TOCSIN_NOTIFY_INSECURE_DEV": "true",
         "TOCSIN_NOTIFY_DATABASE_URL": cluster.create_database("tocsin_notify"),
@@ -75,7 +77,7 @@ def _notify(
         "TOCSIN_NOTIFY_FLAP_RAISES": "0",
         "TOCSIN_NOTIFY_RETRY_SECONDS": ",".join(["0", *["1"] * 90]),
     }
-    return ServiceProcess("tocsin.notify", environment, port, log)
+    return ServiceProcess("tocsin.notify", environment, port, log, shown)
 
 
 @asynccontextmanager

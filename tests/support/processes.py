@@ -44,8 +44,12 @@ def free_port() -> int:
 class ServiceProcess:
     """`python -m <module> serve`, on one port over all of its lives."""
 
-    def __init__(self, module: str, environment: Mapping[str, str], port: int, log: Path) -> None:
+    def __init__(
+        self, module: str, environment: Mapping[str, str], port: int, log: Path, metrics: int = 0
+    ) -> None:
+        """`metrics` is the port on which it shows them, if it does."""
         self.port = port
+        self.metrics = metrics
         self.target = f"127.0.0.1:{port}"
         self._module = module
         self._environment = {**os.environ, **environment}
@@ -61,6 +65,11 @@ class ServiceProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself, and nobody has started it again."""
+        return self._process is not None and self._process.poll() is not None
 
     def kill(self) -> None:
         """End it without a warning, as a crash does."""

@@ -129,4 +129,19 @@ async def test_an_operator_may_put_what_two_hosts_report_under_and_its_host_keep
     await hosts.put_schedule("web-1", "nightly", "web-1")
 
     code, said = await refused(hosts.report("web-2", group="home"))
-    assert (grpc.StatusCode.INVALID_ARGUMENT, True) == (code, "lies on host 'web-1'" in said)
+    assert (grpc.StatusCode.INVALID_ARGUMENT, True) == (code, "lies on another host" in said)
+
+
+async def test_a_bound_caller_is_not_told_on_which_other_host_an_id_lies(hosts: Hosts) -> None:
+    await hosts.put_group("web-2", "home", "web-2")
+    await hosts.put_schedule("web-2", "nightly", "web-2")
+
+    refusals = [
+        await refused(hosts.report("web-1", group="home")),
+        await refused(hosts.report("web-1", schedule="nightly")),
+        await refused(hosts.put_group("web-1", "home", "web-1")),
+        await refused(hosts.put_schedule("web-1", "nightly", "web-1")),
+    ]
+
+    assert {grpc.StatusCode.INVALID_ARGUMENT} == {code for code, _ in refusals}
+    assert [] == [said for _, said in refusals if "web-2" in said or "another host" not in said]

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from structlog.testing import capture_logs
 
 from support.alert import alert_settings, running_alert
+from support.half_calls import half_calls
 from support.identity import Credentials, bearing, code_of_call
 from support.pems import Pems
 from support.postgres import migrations_of
@@ -389,6 +390,45 @@ async def test_what_changes_nothing_and_what_programs_do_is_not_in_the_trail(sit
         ("ops", "BackupService/PutHost", "web-1"),
     ] == await site.audited(actor="ops")
     assert [] == await site.audited(actor="nightly")
+
+
+async def test_a_stranger_is_refused_before_the_request_has_come(site: Site) -> None:
+    token = await site.token("nightly", ORCHESTRATOR)
+    raising = "/tocsin.api.alert.v1.AlertService/RaiseOrTouch"
+    async with half_calls(site.alert.app.port) as calls:
+        known = await calls.begin(raising, *bearing(token))
+        strange = await calls.begin(raising, *bearing("tocsin_" + "N" * 43))
+
+        await eventually(lambda: strange in calls.ended)
+
+        assert known not in calls.ended
+
+
+async def test_what_an_admin_reports_is_in_the_trail_once(site: Site) -> None:
+    admin = bearing(await site.token("ann", credential_pb2.ROLE_ADMIN))
+    failure = alert_pb.RaiseOrTouchRequest(host_id="web-1", kind="disk_full", request_id="r-1")
+    success = alert_pb.AutoResolveRequest(host_id="web-1", kind="disk_full")
+    failure.observe_time.FromSeconds(100)
+    success.observe_time.FromSeconds(200)
+    job = backup_pb.ReportJobFinishedRequest(
+        job_id="j-1",
+        host_id="web-1",
+        kind=backup_types.JOB_KIND_BACKUP,
+        result=backup_types.JOB_RESULT_SUCCEEDED,
+    )
+    for _ in range(2):  # the second time is a repetition
+        await site.alert.alerts.RaiseOrTouch(failure, metadata=admin)
+        await site.alert.backups.ReportJobFinished(job, metadata=admin)
+    await site.alert.alerts.AutoResolve(success, metadata=admin)
+    stale = alert_pb.RaiseOrTouchRequest(host_id="web-1", kind="disk_full")
+    stale.observe_time.FromSeconds(1)
+    await site.alert.alerts.RaiseOrTouch(stale, metadata=admin)
+
+    assert [
+        ("ann", "AlertService/AutoResolve", "web-1"),
+        ("ann", "BackupService/ReportJobFinished", "j-1"),
+        ("ann", "AlertService/RaiseOrTouch", "web-1"),
+    ] == await site.audited(actor="ann")
 
 
 async def test_what_cannot_be_written_down_is_not_done(site: Site, alert_url: str) -> None:

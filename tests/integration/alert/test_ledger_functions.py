@@ -14,9 +14,12 @@ from support.observed import KEY, failure, success
 from support.waiting import eventually
 from tocsin.alert.domain.alert import Severity
 from tocsin.alert.domain.key import Key
+from tocsin.alert.ledger.commands import Lapse
 from tocsin.alert.store.changes import Changes, KeyChange, call_to_write
-from tocsin.alert.store.keys import lock_keys
+from tocsin.alert.store.expected import Expected, call_to_hold, write_if
+from tocsin.alert.store.keys import StoredKey, lock_keys, read_keys
 from tocsin.alert.store.requests import REMEMBERED_FOR, StoredAnswer
+from tocsin.common.ids import uuid7
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.failures import is_worth_repeating
 
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.postgres
 
 OTHER = Key("host-b", "backup_failed", "")
 NOBODY = Key("nobody", "backup_failed", "")
+IF_UNCHANGED = "SELECT CASE WHEN hold_unchanged_1"
 READ = ["alert_keys", "alerts", "hosts", "requests"]
 MANY = """
 INSERT INTO alert_keys (host_id, kind, dedup_key)
@@ -66,7 +70,7 @@ async def alone(alert_url: str) -> AsyncIterator[tuple[Database, list[str]]]:
 
 
 @pytest.mark.parametrize("count", [1, 300])
-async def test_a_call_takes_four_round_trips_however_many_keys_it_has(
+async def test_the_round_trips_of_a_call_do_not_depend_on_how_many_keys_it_has(
     alone: tuple[Database, list[str]], count: int
 ) -> None:
     database, statements = alone
@@ -76,10 +80,12 @@ async def test_a_call_takes_four_round_trips_however_many_keys_it_has(
         return f"{command}-{number}"
 
     steps: dict[str, list[Command]] = {
-        "nothing to clear": [clearing(success(0, key=key)) for key in keys],
+        "new keys": [clearing(success(0, key=key)) for key in keys],
+        "nothing to clear": [clearing(success(0.5, key=key)) for key in keys],
+        "nothing to write": [clearing(success(0, key=key)) for key in keys],
         "raise": [raising(failure(1, key=key)) for key in keys],
         "touch": [raising(failure(2, key=key)) for key in keys],
-        "retried": [
+        "request": [
             raising(failure(3, key=key), request(named("touch", number)))
             for number, key in enumerate(keys)
         ],
@@ -95,19 +101,36 @@ async def test_a_call_takes_four_round_trips_however_many_keys_it_has(
                 raising(failure(9, key=key)),
             )
         ],
+        "retried": [
+            raising(failure(3, key=key), request(named("touch", number)))
+            for number, key in enumerate(keys)
+        ],
+        "with another": [Lapse(uuid7()), *(raising(failure(10, key=key)) for key in keys)],
     }
-    taken: dict[str, int] = {}
+    taken: dict[str, list[str]] = {}
     async with running_ledger(database, max_batch=2_000) as ledger:
         await ledger.submit(raising(failure(0), request("warm")))  # the driver learns the types
         await ledger.submit(clearing(success(1)))
         for name, commands in steps.items():
             statements.clear()
             await ledger.submit_many(commands)
-            assert "BEGIN ISOLATION LEVEL READ COMMITTED" == statements[0]
-            assert "COMMIT" == statements[-1]
-            taken[name] = len(statements)
+            taken[name] = list(statements)
 
-    assert dict.fromkeys(steps, 4) == taken
+    begun = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    locked = "SELECT * FROM lock_and_read_1"
+    assert {
+        **{name: [IF_UNCHANGED] for name in steps},
+        "new keys": ["SELECT * FROM read_keys_1", "SELECT hold_unchanged_1"],
+        "nothing to write": ["SELECT hold_unchanged_1"],
+        "retried": [IF_UNCHANGED, begun, locked, "COMMIT"],
+        "with another": [
+            begun,
+            "SELECT alert_id, host_id, kind, dedup_key FROM alerts WHERE alert_id = ANY",
+            locked,
+            "SELECT touch_1",
+            "COMMIT",
+        ],
+    } == taken
 
 
 async def test_a_lane_at_rest_lends_its_connection(alert_url: str) -> None:
@@ -202,6 +225,8 @@ async def test_no_function_reads_a_table_whole_however_small_it_was_when_it_was_
                 answers = {f"r-{turn}": StoredAnswer(b"", "{}")}
                 await lock_keys(connection, sorted((NOBODY, KEY)), list(answers), START)
                 await write(connection, Changes([], [worse], [standing], keys, answers))
+                read = await read_keys(connection, [NOBODY, KEY])
+                assert await raise_if_unchanged(connection, standing, Key("new", "n", str(turn)))
                 scans = await connection.fetch(
                     "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables"
                     " WHERE relname = ANY($1)",
@@ -209,11 +234,22 @@ async def test_no_function_reads_a_table_whole_however_small_it_was_when_it_was_
                 )
                 await connection.execute(MANY)
 
+            assert KEY in read.keys
             assert len(READ) == len(scans)
             assert {0} == {row["seq_scan"] for row in scans}
             assert all(row["idx_tup_fetch"] < 20 for row in scans)
-    (alert,) = await alerts_of(alert_database)
+    alert, *raised = await alerts_of(alert_database)
     assert "network" == alert.cause
+    assert 2 == len(raised)
+
+
+async def raise_if_unchanged(connection: asyncpg.Connection, standing: Alert, key: Key) -> bool:
+    """Raise an alert for a new key, beside one that stands."""
+    raised = standing._replace(alert_id=uuid7(), key=key)
+    new = {key: KeyChange(None, raised.alert_id)}
+    expected = Expected({KEY: StoredKey(None, standing)}, {}, new, ["r-9"], START)
+    call = call_to_write(Changes([raised], [], [], {}, {}), START)
+    return await write_if(connection, call_to_hold(expected), call)
 
 
 async def _is_waiting(database: Database) -> bool:

@@ -116,6 +116,27 @@ async def test_many_pokes_make_few_notifies(alert_url: str, alert_database: Data
         await listener.stop()
 
 
+async def test_a_notify_leaves_the_connection_as_durable_as_it_was(alert_url: str) -> None:
+    """What is written on it next may be a report that was answered with OK."""
+    heard = Recorder[str]()
+    listener = Listener(alert_url, CHANNEL, heard)
+    database = Database(alert_url, application_name="tests", pool_size=1)
+    wakeup = Wakeup(database)
+    async with database.connection() as connection:
+        await connection.execute("SET synchronous_commit TO on")
+    await listener.start()
+    await heard.count(1)  # it is connected
+    await wakeup.start()
+    try:
+        await heard.count(2)
+        async with database.connection() as connection:
+            assert "on" == await connection.fetchval("SHOW synchronous_commit")
+    finally:
+        await wakeup.stop()
+        await listener.stop()
+        await database.close()
+
+
 async def test_a_gap_stops_it_and_is_counted_once(alert_database: Database) -> None:
     async with following(alert_database, poll=NEVER) as follower:
         epoch = follower.broadcast.epoch

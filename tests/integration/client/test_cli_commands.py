@@ -110,6 +110,11 @@ def test_ack_of_a_resolved_alert_is_refused(tocsin: Command, host: str) -> None:
     assert tocsin.json("show", identity)["events"][-1]["on_behalf_of"] == "bob"
 
 
+def test_the_beginning_of_the_id_that_is_shown_names_an_alert(tocsin: Command, host: str) -> None:
+    identity = tocsin.json("raise", host, "backup_failed")["alert"]["alert_id"]
+    assert tocsin.json("show", identity[-8:-2])["alert"]["alert_id"] == identity
+
+
 def test_an_ambiguous_id_lists_the_candidates(tocsin: Command, host: str) -> None:
     ids = [
         tocsin.json("raise", host, "backup_failed", "-k", key)["alert"]["alert_id"] for key in "ab"

@@ -71,6 +71,24 @@ def test_the_admin_of_the_first_token_is_known_by_its_name(tocsin: Command) -> N
     assert "roles  admin" in told
 
 
+def test_a_token_that_others_may_read_is_told_of(
+    running: tuple[Command, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(running[1])
+    path.chmod(0o644)
+    monkeypatch.setenv("TOCSIN_ALERT_TOKEN_FILE", str(path))
+    told = running[0]("whoami", "--json")
+    path.chmod(0o600)
+    silent = running[0]("whoami", "--json")
+
+    assert (0, f"Others on this machine may read {path}", "") == (
+        told.code,
+        told.err[: len(f"Others on this machine may read {path}")],
+        silent.err,
+    )
+
+
 def test_without_a_token_the_command_says_which_one_is_wanted(
     tocsin: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +111,7 @@ def test_a_token_is_made_used_listed_and_revoked(
     assert re.search(r"agent +token +orchestrator +web-1 +valid +never", listed)
     assert made.out.strip() not in listed
 
+    (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text(made.out)
     with monkeypatch.context() as agent:
         agent.delenv("TOCSIN_TOKEN")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from support.notify_ground import AGAIN, LEASE, OK, Ground
 from support.storms import RATE, FarSide, limited_queue
 from tocsin.api.alert.v1.event_pb2 import ALERT_EVENT_TYPE_SEVERITY_CHANGED
+from tocsin.notify.delivery.breaker import BreakerRule
+from tocsin.notify.delivery.health import record
 from tocsin.notify.delivery.retry import WORKER_LOST
 from tocsin.notify.domain.decision import DecisionReason
 from tocsin.notify.domain.delivery import AttemptOutcome, DeliveryState
@@ -134,6 +139,36 @@ async def test_what_another_worker_has_taken_over_is_not_given_back(
     assert [True] == await queue.settle_all([(claim, OK)])
     [delivery] = await ground.of(channel_id)
     assert WORKER_LOST != delivery.state_reason
+
+
+async def test_it_gives_the_token_back_that_it_took(ground: Ground, clock: ManualClock) -> None:
+    far_side = FarSide(limited_queue(ground), await ground.channel(), clock)
+    await ground.raised(*range(1, 31))
+
+    for _ in range(5):
+        claims = await far_side.take(5)
+        assert [True] * 5 == await far_side.queue.settle_all([(claim, None) for claim in claims])
+
+    claims = [*await far_side.take(5), *await far_side.take(5)]
+    assert RATE.burst == len(claims)
+    assert [False] == await far_side.queue.settle_all([(replace(claims[0], token=uuid4()), None)])
+    assert [] == await far_side.take()
+
+
+async def test_a_pause_that_the_far_side_asked_for_meanwhile_keeps_its_one_token(
+    ground: Ground, clock: ManualClock
+) -> None:
+    far_side = FarSide(limited_queue(ground), await ground.channel(), clock)
+    await ground.raised(*range(1, 31))
+    claims = await far_side.take(5)
+    pause = timedelta(minutes=1)
+    asked = replace(AGAIN, status_code=429, retry_after=pause)
+    await record(ground.database, far_side.channel_id, [asked], clock.now(), BreakerRule())
+
+    await far_side.queue.settle_all([(claim, None) for claim in claims])
+
+    clock.advance(pause)
+    assert 1 == len(await far_side.take())
 
 
 async def test_a_digest_keeps_what_it_carries_and_newer_news_wait_behind_it(

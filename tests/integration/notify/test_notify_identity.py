@@ -185,7 +185,7 @@ async def test_what_people_steer_is_in_the_trail_and_no_secret_is(notify_url: st
 
 
 async def steer(channel: grpc.aio.Channel) -> list[tuple[str, str]]:
-    """Change everything that there is to change; return what the trail should say."""
+    """Change and send everything that there is; return what the trail should say."""
     channels: Any = ChannelServiceStub(channel)
     routes: Any = RouteServiceStub(channel)
     silences: Any = SilenceServiceStub(channel)
@@ -210,6 +210,7 @@ async def steer(channel: grpc.aio.Channel) -> list[tuple[str, str]]:
     return [
         ("ChannelService/CreateChannel", channel_id),
         ("ChannelService/UpdateChannel", channel_id),
+        ("ChannelService/TestChannel", channel_id),
         ("RouteService/CreateRoute", route_id),
         ("RouteService/UpdateRoute", route_id),
         ("RouteService/ReorderRoutes", ""),
@@ -237,6 +238,7 @@ async def steer_channels(channels: Any) -> str:
     )
     change.update_mask.paths.append("enabled")
     await channels.UpdateChannel(change)
+    await channels.TestChannel(channel_service_pb2.TestChannelRequest(channel_id=channel_id))
     return channel_id
 
 

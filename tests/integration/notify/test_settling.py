@@ -40,6 +40,7 @@ class Counted:
         self._database = database
         self.lent = 0
         self.is_away = False
+        self.breaks_at = ""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -47,7 +48,23 @@ class Counted:
             raise UnavailableError("The database does not answer.")
         self.lent += 1
         async with self._database.connection() as connection:
-            yield connection
+            yield _Fragile(connection, self.breaks_at) if self.breaks_at else connection
+
+
+class _Fragile:
+    """A connection that breaks at what begins so."""
+
+    def __init__(self, connection: asyncpg.Connection, breaks_at: str) -> None:
+        self._connection = connection
+        self._breaks_at = breaks_at
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        if query.lstrip().startswith(self._breaks_at):
+            raise UnavailableError("The database does not answer.")
+        return await self._connection.fetch(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        return await self._connection.fetchval(query, *arguments)
 
 
 @pytest.fixture
@@ -125,6 +142,23 @@ async def test_all_who_wait_are_told_that_the_database_is_away(
 
     assert [UnavailableError] * 2 == [type(failure) for failure in failures]
     assert [True, True] == await asyncio.gather(*map(settlements.settle, given))
+
+
+async def test_what_was_settled_before_the_database_went_away_is_told_as_settled(
+    ground: Ground, database: Counted, settlements: Settlements, clock: ManualClock
+) -> None:
+    channel_id = await ground.channel()
+    await ground.raised(1, 2)
+    arrived, failed = await ground.queue().claim(channel_id, 2)
+    database.breaks_at = "WITH given"  # what did not arrive is settled after what did
+    pair = settlement(arrived, OK, clock), settlement(failed, AGAIN, clock)
+
+    ends = await asyncio.gather(*map(settlements.settle, pair), return_exceptions=True)
+    database.breaks_at = ""
+
+    assert (True, UnavailableError) == (ends[0], type(ends[1]))
+    assert [DeliveryState.DELIVERED, DeliveryState.SENDING] == await ground.states(channel_id)
+    assert await settlements.settle(pair[1])
 
 
 async def test_what_nobody_waits_for_any_more_is_settled_all_the_same(

@@ -57,6 +57,11 @@ async def test_an_alert_is_seen_on_its_whole_way_to_the_webhook(
     assert 2 == alert.value("tocsin_alert_open_alerts", severity="critical", status="open")
     assert 1 == alert.value("tocsin_alert_condition", condition="database")
     assert 0 < alert.value("tocsin_alert_loop_steps_total", loop="hosts")
+    assert 0 == alert.value("tocsin_alert_flooded_hosts")
+    for loop in ("hosts", "credentials", "eventlog-compaction", "eventlog-tail"):
+        assert 0 < alert.value("tocsin_alert_loop_success_timestamp_seconds", loop=loop)
+    for loop in ("credentials", "dispatcher", "retention", "flap-ends", "proofs"):
+        assert 0 < told.value("tocsin_notify_loop_success_timestamp_seconds", loop=loop)
 
     assert 2 == told.value("tocsin_notify_follower_revision")
     assert 0 < told.value("tocsin_notify_follower_caught_up_timestamp_seconds")

@@ -6,25 +6,19 @@ from support.mutants.mutant import CLIENT, NOTIFY, Edit, Mutant, the
 
 _SETTLE = f"{NOTIFY}/delivery/settle_statements.py"
 _STATEMENTS = f"{NOTIFY}/delivery/statements.py"
-_INBOX = f"{NOTIFY}/store/inbox.py"
+_FUNCTIONS = f"{NOTIFY}/store/migrations/versions/notify0006_queue_functions.py"
 
 _QUEUE = "tests/integration/notify/test_delivery_queue.py"
+_GIVEN_BACK = "tests/integration/notify/test_given_back.py"
 _INBOX_TESTS = "tests/integration/notify/test_inbox.py"
 
 NO_FENCING = Mutant(
     "whoever has sent settles, also when the lease was given to somebody else",
     (
         Edit(
-            _SETTLE,
-            "       AND d.state = 2 AND d.lease_token = given.token\n     WHERE NOT EXISTS",
-            "       AND d.state = 2\n     WHERE NOT EXISTS",
-        ),
-        Edit(
-            _SETTLE,
-            "     WHERE d.delivery_id = given.own_id AND d.lease_token = given.token"
-            " AND d.state = 2\n       AND (SELECT count(*) FROM known) IS NOT NULL\n",
-            "     WHERE d.delivery_id = given.own_id AND d.state = 2\n"
-            "       AND (SELECT count(*) FROM known) IS NOT NULL\n",
+            _FUNCTIONS,
+            "        WHERE d.delivery_id = given.own_id AND d.lease_token = given.token\n",
+            "        WHERE d.delivery_id = given.own_id AND d.lease_token IS NOT NULL\n",
         ),
     ),
     (the(_QUEUE, "test_a_late_settle_is_refused_however_it_went"),),
@@ -77,39 +71,90 @@ OUT_OF_TURN = Mutant(
     "news of an alert do not wait for those before them",
     (
         Edit(
-            _STATEMENTS,
-            "              AND (other.state = 2 OR other.carried_by IS NOT NULL)\n",
-            "              AND false\n",
+            _FUNCTIONS,
+            "                AND (other.state + 0 = 2 OR other.carried_by IS NOT NULL)\n",
+            "                AND false\n",
         ),
     ),
     (the(_QUEUE, "test_news_of_one_alert_wait_for_each_other_and_those_of_others_do_not"), _QUEUE),
+)
+
+LEASE_WITHOUT_ATTEMPT = Mutant(
+    "what a worker takes into its hands leaves no attempt behind when it is lost",
+    (
+        Edit(
+            _FUNCTIONS,
+            "    SELECT delivery_id, attempt_count, now, 0, '' FROM leased;\n",
+            "    SELECT delivery_id, attempt_count, now, 0, '' FROM leased WHERE false;\n",
+        ),
+    ),
+    (the(_GIVEN_BACK, "test_what_another_worker_has_taken_over_is_not_given_back"),),
 )
 
 INTAKE_WITHOUT_POSITION = Mutant(
     "a follower that was overtaken moves the position all the same",
     (
         Edit(
-            _INBOX,
-            " WHERE epoch = $1 AND revision = $2\nRETURNING true\n",
-            " WHERE $1::uuid IS NOT NULL AND $2::bigint IS NOT NULL\nRETURNING true\n",
+            _FUNCTIONS,
+            "        WHERE epoch = before_epoch AND revision = before_revision;\n",
+            "        WHERE true;\n",
         ),
     ),
     (_INBOX_TESTS,),
 )
 
-POSITION_BEFORE_EVENTS = Mutant(
-    "the position is committed before the events that it stands for",
+POSITION_BEFORE_DELIVERIES = Mutant(
+    "the position is committed before the deliveries of its events",
     (
         Edit(
             f"{NOTIFY}/follower/intake.py",
-            "            await self._take_in(connection, came.events, now)\n"
-            "            await known_alerts.keep",
-            "        async with connection.transaction():\n"
-            "            await self._take_in(connection, came.events, now)\n"
-            "            await known_alerts.keep",
+            "        async with connection.transaction():\n            if before is None:\n",
+            "        if True:\n            if before is None:\n",
         ),
     ),
     (the(_INBOX_TESTS, "test_a_batch_that_breaks_at_any_statement_leaves_nothing_behind"),),
+)
+
+ROUTES_OF_YESTERDAY = Mutant(
+    "routes are read once, and not again when they have changed",
+    (
+        Edit(
+            f"{NOTIFY}/follower/intake.py",
+            "        if self._routes[0] != stamp:\n",
+            "        if not self._routes[0]:\n",
+        ),
+    ),
+    (the(_INBOX_TESTS, "test_a_change_of_the_routes_is_heeded_by_the_next_batch"),),
+)
+
+SETTLED_TOLD_AS_LATE = Mutant(
+    "what was settled before the database went away is told as late",
+    (
+        Edit(
+            f"{NOTIFY}/delivery/settling.py",
+            "            _tell([each for each in batch if each[0].token in held], held)\n"
+            "            unwritten = [each for each in batch if each[0].token not in held]\n",
+            "            unwritten = batch\n",
+        ),
+    ),
+    (
+        the(
+            "tests/integration/notify/test_settling.py",
+            "test_what_was_settled_before_the_database_went_away_is_told_as_settled",
+        ),
+    ),
+)
+
+TOKENS_LOST = Mutant(
+    "what is given back has used up a token of its channel",
+    (
+        Edit(
+            f"{NOTIFY}/delivery/settling.py",
+            "    if back:\n        ids, now",
+            "    if False:\n        ids, now",
+        ),
+    ),
+    (the(_GIVEN_BACK, "test_it_gives_the_token_back_that_it_took"),),
 )
 
 TWO_FOLLOWERS = Mutant(
@@ -208,7 +253,11 @@ DELIVERY = (
     LEASE_OF_NEXT_YEAR,
     OUT_OF_TURN,
     INTAKE_WITHOUT_POSITION,
-    POSITION_BEFORE_EVENTS,
+    POSITION_BEFORE_DELIVERIES,
+    LEASE_WITHOUT_ATTEMPT,
+    ROUTES_OF_YESTERDAY,
+    SETTLED_TOLD_AS_LATE,
+    TOKENS_LOST,
     TWO_FOLLOWERS,
     END_WITHOUT_BEGINNING,
     SILENCE_HIDES_THE_END,

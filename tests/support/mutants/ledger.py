@@ -9,9 +9,12 @@ _TRANSACTION = f"{ALERT}/ledger/transaction.py"
 _LANE = f"{ALERT}/ledger/lane.py"
 _WRITER = f"{ALERT}/ledger/writer.py"
 _HANDLERS = f"{ALERT}/rpc/alert_service.py"
+_FIRST_TRY = f"{ALERT}/ledger/first_try.py"
 _FUNCTIONS = f"{ALERT}/store/migrations/versions/alert0003_ledger_functions.py"
+_COMPARISON = f"{ALERT}/store/migrations/versions/alert0005_compare_and_write.py"
 
 _CONCURRENCY = "tests/integration/alert/test_ledger_concurrency.py"
+_FIRST_TRY_TESTS = "tests/integration/alert/test_first_try.py"
 _LANE_TESTS = "tests/integration/alert/test_ledger_lane.py"
 _TABLE = "tests/contract/test_alert_table.py"
 
@@ -20,13 +23,13 @@ SIDE_EFFECT_IN_THE_HANDLER = Mutant(
     (
         Edit(
             _TRANSACTION,
-            "    entries = [_entry(event, parts.encode_event) for event in fold.book.events]\n",
-            "    events = [event for event in fold.book.events if event.type != 1]\n"
-            "    entries = [_entry(event, parts.encode_event) for event in events]\n",
+            "    return [_entry(event, parts.encode_event) for event in book.events]\n",
+            "    events = [event for event in book.events if event.type != 1]\n"
+            "    return [_entry(event, parts.encode_event) for event in events]\n",
         ),
         Edit(
             _TRANSACTION,
-            "def _applied(",
+            "def applied(",
             "async def tell(writer, alert):\n"
             "    from tocsin.alert.domain.event import Event, EventType\n"
             "    parts = writer._parts\n"
@@ -35,7 +38,7 @@ SIDE_EFFECT_IN_THE_HANDLER = Mutant(
             "    async with writer._hold._database.transaction() as connection:\n"
             "        appended = await log.append(connection, [_entry(event, parts.encode_event)])\n"
             "    writer._tell(appended)\n\n\n"
-            "def _applied(",
+            "def applied(",
         ),
         Edit(
             _HANDLERS,
@@ -55,8 +58,8 @@ WRITTEN_BY_THE_CALL = Mutant(
     (
         Edit(
             _LANE,
-            "        self._woken.set()\n        return await call.results(",
-            "        await self._writer.write(self._take())\n        return await call.results(",
+            "        self._woken.set()\n        self._patience.watch(call)\n",
+            "        await self._writer.write(self._take())\n        self._patience.watch(call)\n",
         ),
     ),
     (the(_LANE_TESTS, "test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start"),),
@@ -139,6 +142,11 @@ CLEAR_FORGOTTEN = Mutant(
             _FUNCTIONS,
             "    SET cleared_time = changed.cleared_time, last_alert_id = changed.last_alert_id",
             "    SET last_alert_id = changed.last_alert_id",
+        ),
+        Edit(
+            _COMPARISON,
+            "        SELECT new.host_id, new.kind, new.dedup_key, new.cleared_time,",
+            "        SELECT new.host_id, new.kind, new.dedup_key, NULL::timestamptz,",
         ),
     ),
     (the(_TABLE, "test_a_success_with_nothing_open_is_remembered"),),
@@ -264,6 +272,80 @@ SAID_IS_PROVEN = Mutant(
     ),
 )
 
+VERSION_NOT_COMPARED = Mutant(
+    "what was decided by an alert that has changed since is written",
+    (
+        Edit(
+            _COMPARISON,
+            "            WHERE alerts.version IS NOT DISTINCT FROM wanted.version\n"
+            "              AND alerts.last_seen_time IS NOT DISTINCT FROM wanted.last_seen_time\n",
+            "            WHERE true\n",
+        ),
+    ),
+    (_FIRST_TRY_TESTS, _CONCURRENCY),
+)
+
+HOST_NOT_COMPARED = Mutant(
+    "an alert bears the name of a host as it was remembered",
+    (
+        Edit(
+            _COMPARISON,
+            "\n              AND hosts.name IS NOT DISTINCT FROM wanted.name"
+            "\n              AND hosts.labels IS NOT DISTINCT FROM wanted.labels::jsonb",
+            "",
+        ),
+    ),
+    (_FIRST_TRY_TESTS,),
+)
+
+COMPARED_WITHOUT_LOCK = Mutant(
+    "a key is compared, but not locked, before it is written",
+    (Edit(_COMPARISON, "            FOR UPDATE OF stored\n", ""),),
+    (_FIRST_TRY_TESTS, _CONCURRENCY),
+)
+
+MEMORY_TRUSTED = Mutant(
+    "what changes nothing is answered from memory, and the database is not asked",
+    (
+        Edit(
+            _FIRST_TRY,
+            "        held = await write_if(connection, condition, call)\n",
+            "        held = call is None or await write_if(connection, condition, call)\n",
+        ),
+    ),
+    (_FIRST_TRY_TESTS,),
+)
+
+MEMORY_KEPT = Mutant(
+    "what was remembered is kept although nobody knows what was written",
+    (
+        Edit(
+            _FIRST_TRY,
+            "                self._memory.forget(reports.keys)\n",
+            "                pass\n",
+        ),
+    ),
+    (_FIRST_TRY_TESTS,),
+)
+
+TIMED_BEFORE_READ = Mutant(
+    "the time of what is recorded is taken before what it follows is read",
+    (
+        Edit(
+            _FIRST_TRY,
+            "    basis = await _read(connection, reports.keys, known)\n",
+            "    now = parts.clock.now()\n"
+            "    basis = await _read(connection, reports.keys, known)\n",
+        ),
+        Edit(
+            _FIRST_TRY,
+            "    now = parts.clock.now()\n    book",
+            "    book",
+        ),
+    ),
+    (_FIRST_TRY_TESTS,),
+)
+
 LEDGER = (
     SIDE_EFFECT_IN_THE_HANDLER,
     WRITTEN_BY_THE_CALL,
@@ -281,4 +363,10 @@ LEDGER = (
     ROLE_NOT_ASKED,
     EXPIRED_TOKEN_COUNTS,
     SAID_IS_PROVEN,
+    VERSION_NOT_COMPARED,
+    HOST_NOT_COMPARED,
+    COMPARED_WITHOUT_LOCK,
+    MEMORY_TRUSTED,
+    MEMORY_KEPT,
+    TIMED_BEFORE_READ,
 )

@@ -33,7 +33,7 @@ async def no_page(epoch: UUID, after: int) -> tuple[Run, int]:
 
 
 def opened() -> Broadcast:
-    broadcast = Broadcast()
+    broadcast = Broadcast(max_entries=100 * LIMITS.entries)
     broadcast.open(EPOCH, HEAD)
     broadcast.is_live = True
     return broadcast

@@ -40,6 +40,15 @@ def test_a_figure_without_a_limit_is_judged_by_itself() -> None:
     assert None is reached(Row("p99", "p99"), report)
 
 
+def test_a_figure_may_be_judged_by_itself_and_stand_beside_its_limit() -> None:
+    report = report_of(heard=(3.0, "ms"), bare=(1.0, "ms"))
+    row = Row("heard", "heard", ("bare",), at_most=4, by_itself=True)
+    (judged,) = judge(report, (row,))
+
+    assert (1.0, 3.0, True) == (judged.limit, judged.ratio, judged.reached)
+    assert "≤ 4.00 ms" in table_of([judged])
+
+
 def test_without_its_limit_a_figure_is_shown_and_not_judged() -> None:
     (judged,) = judge(report_of(touch=(1, "/s")), (Row("touch", "touch", ("echo",), at_least=1),))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from support.command import Command
@@ -42,6 +44,8 @@ tocsin = Command(timeout="0.2")
         (["delivery", "redeliver", "--since", "soon"], "--since: 'soon' is no time"),
         (["delivery", "redeliver", "--since", "1h", "--state", "deed"], "Did you mean dead?"),
         (["why", "zz"], "ALERT: 'zz' is no id"),
+        (["token", "create", "agent", "--role", "orchestartor"], "Did you mean orchestrator?"),
+        (["grant", "dns:web-1", "--role", "reader"], "--role: 'reader' is none of orchestrator,"),
         (["host", "put", "h", "--profile", "servr"], "Did you mean server?"),
         (["host", "put", "h", "--offline-after", "soon"], "--offline-after: 'soon' is no length"),
         (["host", "lst"], "Did you mean 'list'?"),
@@ -95,6 +99,10 @@ def test_a_mistake_is_told_in_a_few_lines_and_ends_with_2(words: list[str], told
 def test_help_names_the_exit_codes() -> None:
     told = tocsin_help("--help")
     assert "3 the server does not answer" in told
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"tocsin \d+\.\d+\.\d+\n", tocsin_help("--version"))
 
 
 @pytest.mark.parametrize(

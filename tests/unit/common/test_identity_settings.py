@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from tocsin.common.config import ConfigError, ListenAddress, load_settings
 from tocsin.common.deployment_settings import HealthSettings
 from tocsin.common.identity.settings import SecuritySettings
-from tocsin.common.rpc.loopback import is_loopback
+from tocsin.common.rpc.loopback import is_loopback, listens_on_loopback
 from tocsin.common.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
@@ -199,6 +199,26 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked(
 )
 def test_what_stays_on_this_machine(target: str, expected: bool) -> None:
     assert expected == is_loopback(target)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [(["127.0.0.1", "::1"], True), (["127.0.0.1", "192.0.2.7"], False), (["fe80::1%eth0"], False)],
+)
+def test_localhost_is_what_the_system_says_it_is(addresses: list[str], expected: bool) -> None:
+    def resolve(host: str, *_: object, **__: object) -> list[Any]:
+        assert "localhost" == host
+        return [(0, 0, 0, "", (address, 0)) for address in addresses]
+
+    assert expected == listens_on_loopback("localhost:7070", resolve)
+
+
+def test_a_localhost_that_nobody_knows_is_left_to_whoever_listens_there() -> None:
+    def resolve(*_: object, **__: object) -> list[Any]:
+        raise OSError
+
+    assert listens_on_loopback("localhost:7070", resolve)
+    assert not listens_on_loopback("0.0.0.0:7070", resolve)
 
 
 def test_each_thing_that_is_wrong_is_a_problem_of_its_own(

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from support.waiting import eventually
 from tocsin.common.backoff import Backoff
-from tocsin.common.errors import UnavailableError
+from tocsin.common.errors import ResourceExhaustedError, UnavailableError
 from tocsin.common.lifecycle import BackgroundLoop, run_until_signal
 
 if TYPE_CHECKING:
@@ -144,22 +144,28 @@ async def test_a_step_that_outlasts_the_grace_is_cancelled(grace: timedelta) -> 
 
 
 async def test_a_failing_step_is_logged_and_the_loop_goes_on() -> None:
-    def fail_twice(count: int) -> None:
-        if count == 1:
-            raise KeyError("a bug")
-        if count == 2:
-            raise UnavailableError("away")
+    failures = {
+        1: KeyError("a bug"),
+        2: UnavailableError("away"),
+        3: ResourceExhaustedError("full", reason="STORAGE_FULL"),
+    }
 
-    steps = Steps(fail_twice)
+    def fail(count: int) -> None:
+        if count in failures:
+            raise failures[count]
+
+    steps = Steps(fail)
     with capture_logs() as logs:
         loop = BackgroundLoop("test", steps, backoff=QUICK)
         await loop.start()
-        await steps.reach(3)
+        await steps.reach(4)
         await loop.stop()
 
-    assert [("background_step_failed", 1), ("background_step_unavailable", 2)] == [
-        (entry["event"], entry["failures"]) for entry in logs
-    ]
+    assert [
+        ("background_step_failed", 1),
+        ("background_step_unavailable", 2),
+        ("background_step_unavailable", 3),
+    ] == [(entry["event"], entry["failures"]) for entry in logs]
 
 
 async def test_wakes_do_not_turn_failures_into_a_storm() -> None:

@@ -23,6 +23,7 @@ def test_every_limit_has_a_setting_of_its_own() -> None:
         ("max_call_burst", 9, "call_burst", 9),
         ("max_streams_per_caller", 3, "streams_per_caller", 3),
         ("max_streams_per_connection", 4, "streams_per_connection", 4),
+        ("max_connections", 5, "connections", 5),
         ("handshake_seconds", 2, "handshake", timedelta(seconds=2)),
         ("keepalive_seconds", 11, "keepalive", timedelta(seconds=11)),
         ("keepalive_timeout_seconds", 5, "keepalive_timeout", timedelta(seconds=5)),
@@ -45,7 +46,11 @@ def test_a_setting_changes_its_limit_and_no_other(
 
 
 def test_what_is_not_bounded_is_left_to_grpc() -> None:
-    bounded = {"grpc.max_concurrent_streams", "grpc.max_connection_age_ms"}
+    bounded = {
+        "grpc.max_allowed_incoming_connections",
+        "grpc.max_concurrent_streams",
+        "grpc.max_connection_age_ms",
+    }
 
     assert set() == bounded & dict(RpcLimits().options()).keys()
     assert "grpc.max_connection_age_grace_ms" in dict(

@@ -107,6 +107,40 @@ async def test_a_loop_counts_its_steps_and_those_that_failed() -> None:
 
     assert {(("loop", "channel-failures"),): 3} == page["tocsin_loop_steps_total"]
     assert {(("loop", "channel-failures"),): 1} == page["tocsin_loop_failures_total"]
+    assert {(("loop", "channel-failures"),): 0} == page["tocsin_loop_step_age_seconds"]
+    assert {(("loop", "channel-failures"),): loop.last_success} == page[
+        "tocsin_loop_success_timestamp_seconds"
+    ]
+
+
+class HasLoop:
+    """A part that is more than its loop."""
+
+    def __init__(self, loop: BackgroundLoop) -> None:
+        self.loop = loop
+
+
+async def test_a_step_that_does_not_end_grows_older_and_is_no_success() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def step() -> None:
+        begun.set()
+        await go_on.wait()
+
+    loop = BackgroundLoop("dispatcher", step)
+    measures = LoopMeasures("tocsin", [HasLoop(loop)])
+    assert "tocsin_loop_success_timestamp_seconds" not in shown(measures.readings())
+    await loop.start()
+    await begun.wait()
+    began = loop.last_success
+    assert 0 < next(iter(shown(measures.readings())["tocsin_loop_step_age_seconds"].values()))
+
+    go_on.set()
+    await eventually(lambda: not loop.step_seconds)
+    await loop.stop()
+    assert began is not None
+    assert loop.last_success is not None
+    assert began < loop.last_success
 
 
 class Broken:

@@ -80,9 +80,25 @@ def test_faults_without_figures_are_named() -> None:
     assert "No figures are kept of: killed senders, " in PAGE["page"](MARKED, [a_line("kills")])
 
 
-def test_new_figures_of_a_fault_take_the_place_of_its_old_ones() -> None:
-    old = [a_line("kills", kills=1), a_line("links", harmed=2)]
-    kept = PAGE["_kept"](old, [a_line("kills", kills=3)])
-    assert [("kills", 3), ("links", None)] == [(each["fault"], each.get("kills")) for each in kept]
-    assert "here" == kept[1]["run"]
+ITSELF = "tests/unit/support/test_reliability_page.py"
+THIS = f"{ITSELF}::test_new_figures_of_a_test_take_the_place_of_its_old_ones"
+ANOTHER = f"{ITSELF}::test_the_rows_are_those_of_the_suite"
+
+
+def test_new_figures_of_a_test_take_the_place_of_its_old_ones() -> None:
+    old = [a_line("links", f"{THIS}[3]", cut=1), a_line("links", ANOTHER, cut=2)]
+    kept = PAGE["_kept"](old, [a_line("links", f"{THIS}[9]", cut=3)])
+    assert [3, 2] == [each["cut"] for each in kept]
     assert "here" != kept[0]["run"]
+    assert "here" == kept[1]["run"]
+
+
+def test_figures_of_a_test_that_is_gone_go_with_it() -> None:
+    old = [a_line("links", f"{ITSELF}::test_gone"), a_line("kills", "tests/gone.py::test_it")]
+    assert ["watchers"] == [each["fault"] for each in PAGE["_kept"](old, [a_line("watchers")])]
+
+
+def test_mutants_are_replaced_all_together() -> None:
+    old = [a_line("mutants", f"{THIS}[{name}]", mutant=name) for name in ("a", "b")]
+    kept = PAGE["_kept"](old, [a_line("mutants", f"{THIS}[b]", mutant="b")])
+    assert ["b"] == [each["mutant"] for each in kept]

@@ -13,6 +13,7 @@ import typer
 
 from tocsin.cli.exits import ReaderGoneError, wrong_usage
 from tocsin.cli.failures import explain
+from tocsin.cli.open_credentials import tell_open_files
 from tocsin.cli.output import Output
 from tocsin.cli.session import DEFAULT_ALERT_TARGET, DEFAULT_NOTIFY_TARGET, Session
 from tocsin.cli.targets import check_target
@@ -84,6 +85,7 @@ def command(
             output = Output(json_wanted=json)
             check_target("--target", target)
             check_target("--notify-target", notify_target)
+            tell_open_files(output)
             with Session(output, target, notify_target, timeout) as session:
                 try:
                     return function(session, **given)

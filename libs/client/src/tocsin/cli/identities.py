@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tocsin.api.auth.v1.credential_pb2 import Role
 from tocsin.cli import options
 from tocsin.cli.command import command
 from tocsin.cli.credential_view import (
@@ -17,6 +18,7 @@ from tocsin.cli.credential_view import (
     roles_text,
 )
 from tocsin.cli.exits import CommandError
+from tocsin.cli.names import checked_names
 from tocsin.cli.output import as_json
 from tocsin.cli.session import Session
 
@@ -80,7 +82,10 @@ def create(
 ) -> None:
     """Make a token. It is shown on standard output, only now; the rest goes to standard error."""
     made = session.identity(service).create_token(
-        name, role, host_ids=host, expire_time=options.read_expiry(for_, until)
+        name,
+        checked_names("--role", Role, role),
+        host_ids=host,
+        expire_time=options.read_expiry(for_, until),
     )
     if session.output.json_wanted:
         session.output.document(made)
@@ -108,7 +113,10 @@ def grant(
 ) -> None:
     """Say what the bearer of a client certificate may do."""
     granted = session.identity(service).grant_certificate(
-        name, role, host_ids=host, expire_time=options.read_expiry(for_, until)
+        name,
+        checked_names("--role", Role, role),
+        host_ids=host,
+        expire_time=options.read_expiry(for_, until),
     )
     if session.output.json_wanted:
         session.output.document(granted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 # The command says itself what went wrong; grpc's own log would say it twice.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -38,6 +39,26 @@ _HELP = f"""The alarm bell for backups: raise, see and settle alerts, and see wh
 {EXIT_CODES_HELP}"""
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # which loads much
+
+        typer.echo(f"tocsin {version('tocsin-client')}")
+        raise typer.Exit
+
+
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Stand before every command."""
+
+
 def build() -> typer.Typer:
     """Return the whole command."""
     app = typer.Typer(
@@ -49,6 +70,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback(help=_HELP)(_root)
     up.add_to(app)
     for family in (reporting, deciding, reading, watching):
         family.add_to(app)

@@ -1,7 +1,8 @@
 """Which alert, channel or the like is meant: by its id, or by a part that is unique.
 
 Ids are UUIDv7: they begin with the time, so those of one minute begin alike and differ at their
-end. Tables therefore show the end, and either end names a thing.
+end. Tables therefore show the end, and either end names a thing; so does the beginning of what is
+shown.
 """
 
 from __future__ import annotations
@@ -137,11 +138,11 @@ def _part(argument: str, given: str, listing: str) -> str:
 
 
 def _ending(part: str, things: Iterable[_T], id_of: Callable[[_T], str]) -> list[_T]:
-    return [
-        thing
-        for thing in islice(things, _SEARCHED)
-        if id_of(thing).endswith(part) or id_of(thing).startswith(part)
-    ]
+    return [thing for thing in islice(things, _SEARCHED) if _is_of(part, id_of(thing))]
+
+
+def _is_of(part: str, full: str) -> bool:
+    return full.endswith(part) or full.startswith(part) or short_id(full).startswith(part)
 
 
 def _only(

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from tocsin.cli.command import command
 from tocsin.cli.exits import CommandError
+from tocsin.cli.nats_servers import NATS_PORT_HERE, bears_secret, nats_servers
 from tocsin.cli.session import Session
+from tocsin.common.log_secrets import without_secrets
 from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.client_credentials import ClientCredentials
 
@@ -16,6 +19,17 @@ _MISSING = (
     "This needs the Python package nats-py, which is not installed. Install Tocsin's client with "
     "its extra: tocsin-client[nats]"
 )
+
+Server = Annotated[
+    list[str],
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="A server of the NATS cluster. Repeatable; else as TOCSIN_NATS_SERVER says, or the "
+        "file that TOCSIN_NATS_SERVER_FILE names (for a URL with a password), else "
+        f"{NATS_PORT_HERE}.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,10 +42,7 @@ def add_to(app: typer.Typer) -> None:
 def relay_to_nats(
     session: Session,
     *,
-    server: Annotated[
-        list[str],
-        typer.Option("--server", metavar="URL", help="A server of the NATS cluster. Repeatable."),
-    ] = ["nats://127.0.0.1:4222"],  # noqa: B006 - typer never changes it
+    server: Server = [],  # noqa: B006 - typer never changes it
     stream: Annotated[
         str, typer.Option("--stream", metavar="NAME", help="The stream, made when it is missing.")
     ] = "tocsin",
@@ -63,11 +74,13 @@ def relay_to_nats(
     on the same stream stands by. Nothing else may write to the stream.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    servers = nats_servers(server)
+    _tell_if_seen(session, server)
     session.alerts.list_alerts_page(page_size=1)  # fails at once when nobody is there
     asyncio.run(
         _relay(
             session,
-            server,
+            servers,
             credentials=credentials,
             name=stream,
             subject=subject,
@@ -76,9 +89,17 @@ def relay_to_nats(
     )
 
 
+def _tell_if_seen(session: Session, option: list[str]) -> None:
+    if any(map(bears_secret, option)):
+        session.output.remark(
+            "Everybody on this machine can see the password in --server (ps): put the URL into a "
+            "file, and name that by TOCSIN_NATS_SERVER_FILE."
+        )
+
+
 async def _relay(
     session: Session,
-    servers: list[str],
+    servers: Sequence[str],
     *,
     credentials: str,
     name: str,
@@ -94,7 +115,7 @@ async def _relay(
         raise CommandError(_MISSING) from None
     proof = ClientCredentials.from_environment("ALERT")
     connection = await nats.connect(
-        servers,
+        list(servers),
         name="tocsin relay",
         user_credentials=credentials or None,
         max_reconnect_attempts=-1,
@@ -112,4 +133,5 @@ async def _relay(
 
 
 async def _tell(error: Exception) -> None:
-    logging.getLogger("nats").warning("NATS: %s", str(error) or type(error).__name__)
+    told = without_secrets(str(error)) or type(error).__name__
+    logging.getLogger("nats").warning("NATS: %s", told)

@@ -92,6 +92,8 @@ _HOMES = {
     "BackupClient": "backup_aio",
     "CallCancelledError": "errors",
     "CallError": "errors",
+    "ClientCredentials": "tocsin.common.rpc.client_credentials",
+    "CredentialsError": "tocsin.common.rpc.client_credentials",
     "DataLossError": "errors",
     "DeadlineExceededError": "errors",
     "EventSubscription": "subscription",
@@ -124,7 +126,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = _HOMES[name]
+    found = getattr(import_module(home if "." in home else f"{__name__}.{home}"), name)
     globals()[name] = found
     return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +24,10 @@ FAILED: Final = 1
 BAD_SETTINGS: Final = 2
 
 _GARBAGE = (10_000, 10, 50)
+
+# From glibc's malloc.h: https://man7.org/linux/man-pages/man3/mallopt.3.html
+_M_ARENA_MAX = -8
+_ARENAS = 2
 
 
 @contextmanager
@@ -62,12 +68,26 @@ def run(service: Coroutine[Any, Any, None]) -> None:
     A call costs several turns of the loop. Measured with 64 calls in flight: a bare echo takes
     190 µs of CPU a call in place of 205, a success with nothing to clear 184 in place of 254.
     """
+    _share_arenas()
     try:
         import uvloop
     except ModuleNotFoundError:  # Windows has none
         asyncio.run(service)
     else:
         uvloop.run(service)
+
+
+def _share_arenas() -> None:
+    """Let the threads of gRPC share memory, which each would take from an arena of its own.
+
+    Of nine arenas eight are nearly empty, and stay so. Measured after 30,000 calls: 1.5 MiB less.
+    Whoever runs the service may say otherwise, by MALLOC_ARENA_MAX.
+    """
+    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _tell(program: str, *problems: str) -> None:

@@ -10,13 +10,13 @@ import asyncio
 import random
 import signal
 from datetime import timedelta
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from tocsin.common.backoff import Backoff
-from tocsin.common.errors import UnavailableError
+from tocsin.common.errors import ResourceExhaustedError, UnavailableError
 from tocsin.common.service_manager import service_manager
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class BackgroundLoop:
     failures.
 
     `steps` and `failures` count what it has done, and `busy_seconds` how long that took.
+    `last_success` is when a step ended well, or when the loop began, in seconds since 1970 by the
+    clock of the machine; None before it began. `step_seconds` is the age of the present step.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class BackgroundLoop:
         self.steps = 0
         self.failures = 0
         self.busy_seconds = 0.0
+        self.last_success: float | None = None
+        self._step_began: float | None = None
         self._step = step
         self._backoff = backoff
         self._grace = grace
@@ -74,11 +78,17 @@ class BackgroundLoop:
     def is_running(self) -> bool:
         return self._task is not None and not self._task.done()
 
+    @property
+    def step_seconds(self) -> float:
+        """For how long the present step has been under way; 0 while there is none."""
+        return 0.0 if self._step_began is None else perf_counter() - self._step_began
+
     async def start(self) -> None:
         """Begin with the first step, unless it runs already."""
         if self.is_running:
             return
         self._stopping.clear()
+        self.last_success = time()
         self._task = asyncio.create_task(self._run(), name=self.name)
 
     def wake(self) -> None:
@@ -112,19 +122,22 @@ class BackgroundLoop:
                 await _wait(self._stopping, pause)
             else:
                 failures = 0
+                self.last_success = time()
                 await _wait(self._woken, rest)
 
     async def _measured_step(self) -> timedelta | None:
         self.steps += 1
-        began = perf_counter()
+        began = self._step_began = perf_counter()
         try:
             return await self._step()
         finally:
+            self._step_began = None
             self.busy_seconds += perf_counter() - began
 
     def _tell(self, error: Exception, failures: int, pause: timedelta) -> None:
         told = _log.bind(loop=self.name, failures=failures, retry_in_s=pause.total_seconds())
-        if isinstance(error, UnavailableError):
+        # A disk that is full is not filled further by what the log has to say of each attempt.
+        if isinstance(error, UnavailableError | ResourceExhaustedError):
             told.warning("background_step_unavailable", error=error.message)
         else:
             told.error("background_step_failed", exc_info=error)

@@ -52,12 +52,12 @@ class AlertApp:
     ) -> None:
         self.port = 0
         self._settings = settings
-        self._clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         self._running: AsyncExitStack | None = None
 
         readers = settings.database_connections - WRITERS
         self._database = open_database(settings, "tocsin-alert", pool_size=WRITERS)
-        self._reading = open_database(settings, "tocsin-alert", pool_size=readers)
+        self._reading = reading = open_database(settings, "tocsin-alert", pool_size=readers)
         self._broadcast = Broadcast()
         self.telemetry = AlertTelemetry(settings, tracers)
         self._following = Following(
@@ -78,7 +78,7 @@ class AlertApp:
         )
         self._watch = Watch(self._reading, self._broadcast, encode_alert=encode_alert)
         self._security = Security(
-            settings, self._reading, program="tocsin-alert", rules=RULES, clock=self._clock
+            settings, reading, self._database, program="tocsin-alert", rules=RULES, clock=clock
         )
         self._parts = self._background(settings)
         self.telemetry.show(

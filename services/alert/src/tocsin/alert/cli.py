@@ -29,6 +29,7 @@ from tocsin.common.logs import configure_logs
 from tocsin.common.postgres.access import prepare_for
 from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.migrator import migrate
+from tocsin.common.postgres.patient_start import PatientStart
 from tocsin.common.postgres.reachable import wait_until_reachable
 from tocsin.common.workers import TetheredService, Workers
 
@@ -174,7 +175,7 @@ def _serve_here(settings: AlertSettings, tether: int | None = None) -> None:
     from tocsin.alert.app import AlertApp  # much to load, and only those who serve need it
 
     collect_garbage_seldom()
-    app: Lifecycle = AlertApp(settings)
+    app: Lifecycle = PatientStart(lambda: AlertApp(settings), settings.database_wait)
     run(run_until_signal(app if tether is None else TetheredService(app, tether)))
 
 

@@ -64,7 +64,7 @@ class NotifyApp:
         )
         self._sessions = open_sessions(settings, "tocsin-notify", database)
         self._security = Security(
-            settings, database, program="tocsin-notify", rules=RULES, clock=clock
+            settings, database, database, program="tocsin-notify", rules=RULES, clock=clock
         )
         self._channels = ChannelStore(database, Sealing(settings.key()), clock)
         self._senders = senders or Senders(settings.allowed_networks, clock=clock)
@@ -94,7 +94,8 @@ class NotifyApp:
             self._sessions, self._alert, clock=clock, on_commit=wake, flap_rule=settings.flap_rule
         )
         self._sweeps = Sweeps(settings, database, self._alert, clock=clock, on_change=wake)
-        self.telemetry.show(database, self._sweeps.parts)
+        loops = (self._security, self._retention, self._dispatcher, *self._sweeps.parts)
+        self.telemetry.show(database, loops)
 
     async def start(self) -> None:
         """Serve. What has begun is stopped again when the rest fails.

@@ -24,6 +24,7 @@ from tocsin.common.identity.local_commands import (
 from tocsin.common.lifecycle import run_until_signal
 from tocsin.common.logs import configure_logs
 from tocsin.common.postgres.migrator import migrate
+from tocsin.common.postgres.patient_start import PatientStart
 from tocsin.common.postgres.reachable import wait_until_reachable
 from tocsin.notify.app import MIGRATIONS, NotifyApp
 from tocsin.notify.config import KEY_BYTES, DatabaseSettings, NotifySettings
@@ -124,7 +125,7 @@ def show_settings() -> None:
 
 
 async def _serve(settings: NotifySettings) -> None:
-    await run_until_signal(NotifyApp(settings))
+    await run_until_signal(PatientStart(lambda: NotifyApp(settings), settings.database_wait))
 
 
 async def _migrate(settings: DatabaseSettings, phase: Phase | None) -> None:

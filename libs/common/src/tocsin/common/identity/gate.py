@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tocsin.common.errors import TocsinError, UnauthenticatedError
 from tocsin.common.identity.certificates import names_in
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.common.identity.credentials import Credential, Known
     from tocsin.common.identity.roles import Rule
-    from tocsin.common.rpc.caller import Peer
+    from tocsin.common.rpc.caller import Metadata, Peer
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+MOST_HEADERS: Final = 10_000
 
 
 class Knowing(Protocol):
@@ -46,6 +48,9 @@ class Gate:
         self._rules = rules
         self._knowing = knowing
         self._clock = clock
+        # What calls bore that were let in, so that it is read once; void when anything changes.
+        self._headers_of: Known | None = None
+        self._headers: dict[str, Credential] = {}
 
     def check_of(self, method: str) -> Callable[[Context], Peer]:
         """Return what admits callers to a method, or refuses them."""
@@ -64,26 +69,50 @@ class Gate:
 
         return check
 
+    def bears_known_token(self, metadata: Metadata) -> bool:
+        """Whether the headers of a call bear a token that is good now."""
+        for key, value in metadata or ():
+            if key == "authorization" and isinstance(value, str):
+                found = self._bearer_of(value)
+                return found is not None and self._ended(found) is None
+        return False
+
+    def _bearer_of(self, header: str) -> Credential | None:
+        """Return the credential whose token a header bears; a digest is computed once for each."""
+        known = self._knowing.known
+        if known is not self._headers_of:
+            self._headers_of, self._headers = known, {}
+        found = self._headers.get(header)
+        if found is None:
+            token = bearer(header)
+            found = None if token is None else known.by_digest.get(digest_of(token))
+            if found is not None and len(self._headers) < MOST_HEADERS:
+                self._headers[header] = found
+        return found
+
+    def _ended(self, found: Credential) -> UnauthenticatedError | None:
+        if found.revoke_time is None and found.expire_time is None:
+            return None
+        return ended_error(found, self._clock.now())
+
     def _credential(self, header: str | None, context: Context) -> Credential:
         found = self._by_token(header) if header is not None else self._by_certificate(context)
-        if found.revoke_time is not None or found.expire_time is not None:
-            ended = ended_error(found, self._clock.now())
-            if ended is not None:
-                raise ended
+        ended = self._ended(found)
+        if ended is not None:
+            raise ended
         return found
 
     def _by_token(self, header: str) -> Credential:
-        token = bearer(header)
-        if token is None:
+        found = self._bearer_of(header)
+        if found is not None:
+            return found
+        if bearer(header) is None:
             raise _unauthenticated(
                 "The metadata `authorization` bears no token of Tocsin. Send `Bearer ` and the "
                 "token whole, as it was shown when it was made: tocsin_ and 43 characters.",
                 "TOKEN_INVALID",
             )
-        found = self._knowing.known.by_digest.get(digest_of(token))
-        if found is None:
-            raise unknown_token()
-        return found
+        raise unknown_token()
 
     def _by_certificate(self, context: Context) -> Credential:
         known = self._knowing.known.by_certificate

@@ -13,6 +13,7 @@ from tocsin.common.identity.identity_rules import IDENTITY_RULES
 from tocsin.common.identity.service import add_identity_service
 from tocsin.common.identity.store import CredentialStore
 from tocsin.common.identity.watch import CredentialWatch
+from tocsin.common.open_files import open_to_others, secret_paths
 from tocsin.common.rpc.caller import Anyone
 from tocsin.common.rpc.door import Door
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from tocsin.common.errors import UnauthenticatedError
     from tocsin.common.identity.roles import Rule
     from tocsin.common.identity.settings import SecuritySettings
+    from tocsin.common.lifecycle import BackgroundLoop
     from tocsin.common.postgres.engine import Database
-    from tocsin.common.rpc.caller import Admission, Peer
+    from tocsin.common.rpc.caller import Peer
     from tocsin.common.rpc.server import RpcServer
 
 _log = structlog.get_logger(__name__)
@@ -40,26 +42,36 @@ class Security:
         self,
         settings: SecuritySettings,
         database: Database,
+        watching: Database,
         *,
         program: str,
         rules: Mapping[str, Rule],
         clock: Clock,
     ) -> None:
-        """`rules` are those of the service's own methods, by their full names."""
+        """`rules` are those of the service's own methods, by their full names.
+
+        Credentials are looked at on the pool `watching`, where no call can stand in the way.
+        """
         self._settings = settings
         self._program = program
         self._clock = clock
         self._store = CredentialStore(database, clock)
-        self._watch = CredentialWatch(database, clock=clock, audit_kept=settings.audit_retention)
+        self._watch = CredentialWatch(watching, clock=clock, audit_kept=settings.audit_retention)
         self._rules = {**rules, **IDENTITY_RULES}
+
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What reads the credentials again and again."""
+        return self._watch.loop
 
     @property
     def door(self) -> Door:
         """How callers are let in."""
         settings = self._settings
-        admission: Admission = Gate(self._rules, self._watch, clock=self._clock)
+        gate = Gate(self._rules, self._watch, clock=self._clock)
         return Door(
-            admission=Anyone() if settings.insecure_dev else admission,
+            admission=Anyone() if settings.insecure_dev else gate,
+            bears_known_token=None if settings.insecure_dev else gate.bears_known_token,
             tls=settings.server_tls(),
             clients_certified=settings.clients_certified,
             certified_listen=settings.certified_listen,
@@ -73,6 +85,13 @@ class Security:
         whoever set that up knows who is to call, and may give out the first token later.
         """
         await self._watch.start()
+        for path in open_to_others(secret_paths(self._settings)):
+            _log.warning(
+                "secret_file_open",
+                path=str(path),
+                why="others on this machine may read or change it",
+                do=f"chmod o= {path}",
+            )
         if self._settings.insecure_dev:
             _log.warning(
                 "INSECURE: everybody who reaches this service may do everything, without any proof",

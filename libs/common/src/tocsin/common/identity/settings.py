@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from tocsin.common.config import ListenAddress, ServiceSettings, variable
 from tocsin.common.rpc.addresses import clashes
-from tocsin.common.rpc.loopback import is_loopback
+from tocsin.common.rpc.loopback import listens_on_loopback
 from tocsin.common.rpc.tls import ServerTls, TlsFiles
 
 
@@ -89,7 +89,7 @@ class SecuritySettings(ServiceSettings):
         if self.insecure_dev and self.tls_certificate_file is not None:
             certificate = self._named("tls_certificate_file")
             return [f"{dev}: lets everybody in, and {certificate} is set; set only one of them"]
-        if is_loopback(listen) or self.tls_certificate_file is not None:
+        if listens_on_loopback(listen) or self.tls_certificate_file is not None:
             return []
         if self.insecure_dev:
             return [f"{dev}: is for a service on loopback, and {named} is not; write 127.0.0.1"]

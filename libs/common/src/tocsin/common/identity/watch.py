@@ -49,6 +49,11 @@ class CredentialWatch:
         """Every credential. It is empty until `refresh` or `start`."""
         return self._known
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         """Read the credentials, and go on doing so. Raises UnavailableError."""
         await self.refresh()

@@ -18,10 +18,10 @@ _ABANDONED_SECONDS = 2.0
 # (the time until it must have been acknowledged, in ms) or the connection rests. By the names of
 # the options: not every system has all.
 _KEEPALIVE = {
-    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPIDLE": 10,
     "TCP_KEEPINTVL": 5,
     "TCP_KEEPCNT": 3,
-    "TCP_USER_TIMEOUT": 30_000,
+    "TCP_USER_TIMEOUT": 25_000,
 }
 
 
@@ -49,6 +49,8 @@ async def connect(url: URL, **options: Any) -> asyncpg.Connection:
     A caller that is cancelled leaves at once. The attempt is then given a moment to come to its
     end: asyncpg, cancelled in the midst of the first handshake, leaves an error behind that
     nobody takes and that the log would tell of.
+
+    Raises what asyncpg raises, and OSError.
     """
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     attempt = asyncio.ensure_future(asyncpg.connect(dsn, **options))
@@ -63,10 +65,16 @@ async def connect(url: URL, **options: Any) -> asyncpg.Connection:
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:
-    """Let the system ask now and then whether the server is still there."""
+    """Let the system ask now and then whether the server is still there.
+
+    Raises ConnectionResetError when it has gone since it let us in: then there is no socket either.
+    """
     end = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no option
     if end is None or end.family == getattr(socket, "AF_UNIX", None):
         return
+    if end.fileno() < 0:
+        connection.terminate()
+        raise ConnectionResetError("The server ended the connection as it began.")
     end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
         option = getattr(socket, name, None)

@@ -28,19 +28,25 @@ class Hold:
         self._connection: asyncpg.Connection | None = None
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Give the connection outside of any transaction. Fails as `Database.connection` does."""
+        connection = await self._living()
+        try:
+            yield connection
+        except BaseException as error:
+            await self._give_back(error)
+            raise
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """Give the connection inside a READ COMMITTED transaction.
 
         Commits, rolls back and fails as `Database.transaction` does.
         """
-        connection = await self._living()
-        try:
+        async with self.connection() as connection:
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             yield connection
             await connection.execute("COMMIT")
-        except BaseException as error:
-            await self._give_back(error)
-            raise
 
     async def release(self) -> None:
         """Give the connection back, if there is one. The next transaction takes another."""

@@ -23,10 +23,12 @@ _KEPT = {"timezone": "UTC"}
 _OF_A_SESSION = {
     # Statements outside of our transactions are counted on to see what was committed before them.
     "default_transaction_isolation": "read committed",
-    # A client that is gone without a word, and its locks with it, is noticed within 30 s.
-    "tcp_keepalives_idle": "15",
+    # A client that is gone without a word, and its locks with it, is noticed within 30 s, also when
+    # an answer is on its way to it.
+    "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
     "idle_in_transaction_session_timeout": "30000",
     # A plan kept from when a table was small scans all of it once it is not. (A statement without
     # a name is planned anew each time.)

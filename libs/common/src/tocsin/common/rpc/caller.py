@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     import grpc
 
     Context = grpc.aio.ServicerContext[Any, Any]
+    Metadata = Iterable[tuple[str, str | bytes]] | None
+    BearsKnownToken = Callable[[Metadata], bool]
 
 ANONYMOUS = "anonymous"
 

@@ -9,9 +9,10 @@ import grpc
 from tocsin.common.rpc.bearer import BearingAsyncChannel, BearingChannel
 from tocsin.common.rpc.client_credentials import ClientCredentials
 from tocsin.common.rpc.loopback import is_loopback
+from tocsin.common.rpc.renewing import RenewingAsyncChannel, RenewingChannel
 
 MAX_RESPONSE_BYTES = 64 << 20
-KEEPALIVE_SECONDS = 30
+KEEPALIVE_SECONDS = 15
 KEEPALIVE_TIMEOUT_SECONDS = 10
 NONE = ClientCredentials()
 
@@ -21,7 +22,7 @@ _ROUND_ROBIN = ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin":
 def channel_options() -> list[tuple[str, int]]:
     """Return the options that fit the servers of `rpc.server`.
 
-    A peer that fell silent is noticed within 40 s (the server allows one ping in 10 s; more would
+    A peer that fell silent is noticed within 30 s (the server allows one ping in 10 s; more would
     be refused). A lost server is looked for again after 0.1 s at first and every 5 s at most.
     It is called directly: gRPC would send even calls to this machine to the `http_proxy` of the
     environment.
@@ -56,9 +57,12 @@ def open_channel(target: str, credentials: ClientCredentials = NONE) -> grpc.aio
     """
     credentials.check(target)
     options = [*channel_options(), *balancing(target)]
+    channel: grpc.aio.Channel
     if credentials.is_encrypted:
-        tls = credentials.tls()
-        channel = grpc.aio.secure_channel(target, tls, options=options)
+        channel = RenewingAsyncChannel(
+            lambda: grpc.aio.secure_channel(target, credentials.tls(), options=options),
+            credentials.tls_stamp,
+        )
     else:
         channel = grpc.aio.insecure_channel(target, options=options)
     return BearingAsyncChannel(channel, credentials.header()) if credentials.has_token else channel
@@ -68,8 +72,12 @@ def open_sync_channel(target: str, credentials: ClientCredentials = NONE) -> grp
     """Open a channel to `host:port` for threads. Raises CredentialsError as `open_channel`."""
     credentials.check(target)
     options = [*channel_options(), *balancing(target)]
+    channel: grpc.Channel
     if credentials.is_encrypted:
-        channel = grpc.secure_channel(target, credentials.tls(), options=options)
+        channel = RenewingChannel(
+            lambda: grpc.secure_channel(target, credentials.tls(), options=options),
+            credentials.tls_stamp,
+        )
     else:
         channel = grpc.insecure_channel(target, options=options)
     return BearingChannel(channel, credentials.header()) if credentials.has_token else channel

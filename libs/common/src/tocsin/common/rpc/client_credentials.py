@@ -27,8 +27,8 @@ class ClientCredentials:
     """A bearer token or the file that holds it, and the files of TLS, as PEM.
 
     `ca_file`: the authorities that may vouch for the server; with it, or with a certificate of
-    the client's own, the connection is encrypted. Files of a token are read again when they
-    change; those of TLS when a channel is opened.
+    the client's own, the connection is encrypted. All files are read again when they change:
+    those of TLS for the next call, which begins on a new connection then.
     """
 
     token: str = field(default="", repr=False)
@@ -101,6 +101,11 @@ class ClientCredentials:
         except OSError as error:
             raise CredentialsError(f"{error.filename} cannot be read: {error.strerror}") from None
 
+    def tls_stamp(self) -> tuple[object, ...]:
+        """Return what changes when a file of TLS does."""
+        paths = (self.ca_file, self.certificate_file, self.key_file)
+        return tuple(_stamp_or_none(path) for path in paths if path is not None)
+
     def header(self) -> Callable[[], tuple[tuple[str, str], ...]]:
         """Return what gives the metadata of each call. Raises CredentialsError."""
         if self.token_file is not None:
@@ -136,6 +141,13 @@ class _TokenFile:
 def _stamp(path: Path) -> tuple[int, int, int]:
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _stamp_or_none(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return _stamp(path)
+    except OSError:
+        return None
 
 
 def _header(token: str) -> tuple[tuple[str, str], ...]:

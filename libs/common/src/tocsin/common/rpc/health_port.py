@@ -6,6 +6,7 @@ itself is encrypted they cannot, so that one answer is given beside it, and noth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tocsin.common.rpc.health import Readiness
 
 _NO_LIMITS = RpcLimits()
+# The name of a service: whoever asks proves nothing, and what comes is kept until it is whole.
+_REQUEST_BYTES = 4 << 10
 
 
 class HealthPort:
@@ -37,8 +40,9 @@ class HealthPort:
         Of the `limits` those count that gRPC itself keeps.
         """
         self._listen = listen
+        own = replace(limits, message_bytes=_REQUEST_BYTES)
         self._server: grpc.aio.Server = grpc.aio.server(
-            options=[("grpc.so_reuseport", int(shares_port)), *limits.options()]
+            options=[("grpc.so_reuseport", int(shares_port)), *own.options()]
         )
         readiness.add_to(self._server)
 

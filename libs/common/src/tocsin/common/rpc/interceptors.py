@@ -19,14 +19,15 @@ from google.protobuf.message import DecodeError
 
 from tocsin.common.errors import FieldViolation, InvalidArgumentError, TocsinError
 from tocsin.common.rpc.caller import Anyone, CallContext, peer_of
-from tocsin.common.rpc.observing import named_in, tell_refusal
+from tocsin.common.rpc.observing import named_in, tell_refusal, telling_all
 from tocsin.common.rpc.status import code_of, internal, status_of
+from tocsin.common.rpc.unread import UnreadCalls, unread_handler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tocsin.common.ids import NewId
-    from tocsin.common.rpc.caller import Admission
+    from tocsin.common.rpc.caller import Admission, BearsKnownToken
     from tocsin.common.rpc.draining import Draining
     from tocsin.common.rpc.observing import CallObserver
 
@@ -65,18 +66,23 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         draining: Draining,
         *,
         admission: Admission | None = None,
+        bears_known_token: BearsKnownToken | None = None,
         observer: CallObserver | None = None,
         new_id: NewId = uuid4,
     ) -> None:
         """`admission` says who may call what; without it anybody may call everything.
 
-        `observer` is told of each call as it ends.
+        Calls whose headers do not pass `bears_known_token` are admitted before their requests are
+        read, the others after it. `observer` is told of each call as it ends.
         """
         self._observer = observer
         self._draining = draining
         self._admission = admission or Anyone()
         self._new_id = new_id
+        self._bears_known_token = bears_known_token
         self._guarded: dict[str, RpcHandler] = {}
+        self._unread: dict[str, RpcHandler] = {}
+        self._unread_calls = UnreadCalls()
 
     async def intercept_service(
         self,
@@ -84,19 +90,27 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> RpcHandler | None:
         method = handler_call_details.method
-        guarded = self._guarded.get(method)
+        known = self._bears_known_token
+        is_known = known is None or known(handler_call_details.invocation_metadata)
+        guarded = (self._guarded if is_known else self._unread).get(method)
         if guarded is not None:
             return guarded
         found = await continuation(handler_call_details)
         if found is None:  # no such method: gRPC answers UNIMPLEMENTED
             return None
-        return self._guarded.setdefault(method, self._guard(method, found))
+        self._unread[method] = self._guard(method, found, unread=True)
+        self._guarded[method] = self._guard(method, found, unread=False)
+        return (self._guarded if is_known else self._unread)[method]
 
-    def _guard(self, method: str, found: RpcHandler) -> RpcHandler:
+    def _guard(self, method: str, found: RpcHandler, *, unread: bool) -> RpcHandler:
         kind = next(name for name in _KINDS if getattr(found, name, None))
-        behave = _as_coroutine(getattr(found, kind))
+        behave = telling_all(method, _as_coroutine(getattr(found, kind)))
         if found.response_streaming or found.request_streaming:
             behave = self._ended_by_draining(behave)
+        if unread and not found.request_streaming:
+            behave = self._unread_calls.reading(behave)
+            decode = _lenient(found.request_deserializer, streams=True)
+            return unread_handler(kind, self._telling_errors(method, behave), found, decode)
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         handler: RpcHandler = make(
             self._telling_errors(method, behave),

@@ -60,6 +60,14 @@ class LimitSettings(ServiceSettings):
         "refused with UNAVAILABLE before anything was done. Tocsin's own clients try again. 0 "
         "means any number.",
     )
+    max_connections: int = Field(
+        default=5_000,
+        ge=0,
+        le=1_000_000,
+        description="How many connections are open at one time on one address of one process, also "
+        "of those that prove nothing. One more is closed as it comes, and clients try again. Each "
+        "takes an open file and some 25 to 50 KiB of memory. 0 means any number.",
+    )
     handshake_seconds: float = Field(
         default=20,
         ge=1,
@@ -68,7 +76,7 @@ class LimitSettings(ServiceSettings):
         "closed.",
     )
     keepalive_seconds: float = Field(
-        default=30,
+        default=15,
         ge=1,
         le=7_200,
         description="After how long without a word a connection is asked whether it lives.",
@@ -117,6 +125,7 @@ class LimitSettings(ServiceSettings):
             call_burst=self.max_call_burst,
             streams_per_caller=self.max_streams_per_caller,
             streams_per_connection=self.max_streams_per_connection,
+            connections=self.max_connections,
             handshake=timedelta(seconds=self.handshake_seconds),
             keepalive=timedelta(seconds=self.keepalive_seconds),
             keepalive_timeout=timedelta(seconds=self.keepalive_timeout_seconds),

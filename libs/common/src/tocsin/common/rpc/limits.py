@@ -21,11 +21,12 @@ class RpcLimits:
     place meanwhile may be refused with UNAVAILABLE (RST_STREAM, REFUSED_STREAM): that is gRPC's
     guard against rapid resets, which would otherwise fill PENDING_CALLS for everybody.
 
-    A connection that has made no HTTP/2 handshake within `handshake` is closed. It is pinged after
-    a silence of `keepalive` and closed when no answer comes within `keepalive_timeout`; one that
-    pings more often than `ping_interval` itself is closed too. After `connection_age` (± 10 %) a
-    client is told to connect anew, and what is still under way `connection_age_grace` later ends
-    with UNAVAILABLE; one without calls is closed after `connection_idle`.
+    At most `connections` are open on one address; one more is closed as it comes. A connection that
+    has made no HTTP/2 handshake within `handshake` is closed. It is pinged after a silence of
+    `keepalive` and closed when no answer comes within `keepalive_timeout`; one that pings more
+    often than `ping_interval` itself is closed too. After `connection_age` (± 10 %) a client is
+    told to connect anew, and what is still under way `connection_age_grace` later ends with
+    UNAVAILABLE; one without calls is closed after `connection_idle`.
     """
 
     message_bytes: int = MAX_MESSAGE_BYTES
@@ -34,8 +35,9 @@ class RpcLimits:
     call_burst: int = 0
     streams_per_caller: int = 0
     streams_per_connection: int = 0
+    connections: int = 0
     handshake: timedelta = timedelta(seconds=20)
-    keepalive: timedelta = timedelta(seconds=30)
+    keepalive: timedelta = timedelta(seconds=15)
     keepalive_timeout: timedelta = timedelta(seconds=10)
     ping_interval: timedelta = timedelta(seconds=10)
     connection_age: timedelta = timedelta()
@@ -66,6 +68,7 @@ class RpcLimits:
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(self.ping_interval)),
         ]
         if_bounded = [
+            ("grpc.max_allowed_incoming_connections", self.connections),
             ("grpc.max_concurrent_streams", self.streams_per_connection),
             ("grpc.max_connection_age_ms", _ms(self.connection_age)),
             ("grpc.max_connection_idle_ms", _ms(self.connection_idle)),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SCHEMES = ("dns:", "ipv4:", "ipv6:")
 
@@ -24,3 +29,20 @@ def is_loopback(target: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def listens_on_loopback(
+    listen: str, resolve: Callable[..., list[Any]] = socket.getaddrinfo
+) -> bool:
+    """Whether only this machine reaches what listens on host:port.
+
+    `localhost` is looked up: it is what the system says it is, which is mostly /etc/hosts.
+    """
+    host = listen.rpartition(":")[0].strip("[]")
+    if host != "localhost":
+        return is_loopback(listen)
+    try:
+        found = resolve(host, None, type=socket.SOCK_STREAM)
+    except OSError:  # then nothing can listen there, either
+        return True
+    return all(ip_address(address[0].partition("%")[0]).is_loopback for *_, address in found)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from logging import DEBUG, INFO, WARNING
+from logging import DEBUG, INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
+from tocsin.common.rpc.caller import peer_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tocsin.common.errors import TocsinError
 
     CallEnded = Callable[[str, float], None]
+    Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +53,23 @@ def tell_refusal(method: str, request: Any, error: TocsinError, code: str) -> No
         error=error.message,
         **named_in(request),
     )
+
+
+def telling_all(method: str, behave: Behaviour) -> Behaviour:
+    """Return a behaviour that logs each call that succeeds at DEBUG; the same one otherwise.
+
+    Decided once for each method: who does not ask for it pays nothing.
+    """
+    if not getLogger().isEnabledFor(DEBUG):
+        return behave
+
+    async def told(request: Any, context: Any) -> Any:
+        answer = await behave(request, context)
+        named = {**named_in(getattr(answer, "alert", None)), **named_in(request)}
+        _log.debug("call_done", method=method, actor=peer_of(context).actor, **named)
+        return answer
+
+    return told
 
 
 def named_in(request: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tocsin.common.rpc.health_port import HealthPort
 from tocsin.common.rpc.interceptors import ErrorInterceptor
 from tocsin.common.rpc.limits import RpcLimits
 from tocsin.common.rpc.listening import ListenError, require_free
+from tocsin.common.rpc.one_queue import wait_in_one_queue
 from tocsin.common.rpc.reflection import add_reflection
 from tocsin.common.rpc.throttling import ThrottledAdmission
 
@@ -67,12 +68,14 @@ class RpcServer:
                 ErrorInterceptor(
                     self._draining,
                     admission=ThrottledAdmission(door.admission, limits),
+                    bears_known_token=door.bears_known_token,
                     observer=observer,
                 ),
             ],
             # Without it a second server would take a share of the calls silently.
             options=[("grpc.so_reuseport", int(shares_port)), *limits.options()],
         )
+        wait_in_one_queue(self.server)
         self.readiness.add_to(self.server)
         if door.reflection:
             add_reflection(self.server, (*needs, HEALTH_SERVICE))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LoopMeasures:
-    """Reads the counters of background loops; other parts are passed over."""
+    """Reads background loops, and the `loop` of parts that have one; others are passed over."""
 
     def __init__(self, prefix: str, parts: Iterable[object]) -> None:
         self._steps = Family(
@@ -36,11 +36,24 @@ class LoopMeasures:
             "How long its steps took, without the rests between them.",
             ("loop",),
         )
-        self._loops = [part for part in parts if isinstance(part, BackgroundLoop)]
+        self._success = Family(
+            f"{prefix}_loop_success_timestamp_seconds",
+            "gauge",
+            "When a step of it last ended well, or when it began.",
+            ("loop",),
+        )
+        self._age = Family(
+            f"{prefix}_loop_step_age_seconds",
+            "gauge",
+            "For how long its present step has been under way; 0 while it rests.",
+            ("loop",),
+        )
+        found = (getattr(part, "loop", part) for part in parts)
+        self._loops = [loop for loop in found if isinstance(loop, BackgroundLoop)]
 
     @property
     def families(self) -> tuple[Family, ...]:
-        return self._steps, self._failures, self._seconds
+        return self._steps, self._failures, self._seconds, self._success, self._age
 
     def readings(self) -> Iterator[Reading]:
         for loop in self._loops:
@@ -48,6 +61,9 @@ class LoopMeasures:
             yield self._steps.of(loop.steps, name)
             yield self._failures.of(loop.failures, name)
             yield self._seconds.of(loop.busy_seconds, name)
+            yield self._age.of(loop.step_seconds, name)
+            if loop.last_success is not None:
+                yield self._success.of(loop.last_success, name)
 
 
 class PoolMeasures:

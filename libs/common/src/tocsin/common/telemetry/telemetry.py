@@ -86,6 +86,11 @@ class Telemetry:
             "1 while a condition of being ready holds, 0 while it does not.",
             ("condition",),
         )
+        self._tasks = Family(
+            f"{prefix}_asyncio_tasks",
+            "gauge",
+            "Tasks of the event loop that have not ended: some for each call, stream and loop.",
+        )
         self._lost = Family(
             f"{prefix}_scrape_failures_total",
             "counter",
@@ -110,7 +115,7 @@ class Telemetry:
     @property
     def families(self) -> list[Family]:
         """Every metric of the service itself."""
-        own = [self._info, self._ready, self._lost]
+        own = [self._info, self._ready, self._tasks, self._lost]
         return own + [family for source in self._sources for family in source.families]
 
     def add(self, *sources: Source) -> None:
@@ -152,7 +157,8 @@ class Telemetry:
 
     async def readings(self) -> list[Reading]:
         """Read everything. What cannot be read is left out, and counted."""
-        found = [self._build, *self._conditions()]
+        tasks = self._tasks.of(len(asyncio.all_tasks()))
+        found = [self._build, tasks, *self._conditions()]
         for source in self._sources:
             try:
                 given = source.readings()

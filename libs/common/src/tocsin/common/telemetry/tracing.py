@@ -13,6 +13,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tocsin.common.rpc.throttling import is_stream
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -59,7 +61,7 @@ class TracingInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._traced: dict[str, RpcHandler] = {}
+        self._traced: dict[RpcHandler, RpcHandler] = {}
 
     async def intercept_service(
         self,
@@ -67,17 +69,25 @@ class TracingInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> RpcHandler | None:
         method = handler_call_details.method
-        if method in self._traced:
-            return self._traced[method]
         found = await continuation(handler_call_details)
-        if found is None or found.unary_unary is None or method.startswith("/grpc."):
+        if found is None or found.response_streaming:
             return found
-        handler = grpc.unary_unary_rpc_method_handler(
-            self._spanned(method, found.unary_unary),
+        if method.startswith("/grpc.") or is_stream(method):
+            return found
+        if found not in self._traced:
+            self._traced[found] = self._around(method, found)
+        return self._traced[found]
+
+    def _around(self, method: str, found: RpcHandler) -> RpcHandler:
+        # One whose request is not read before the admission is served like a stream (rpc.unread).
+        kind = "unary_unary" if found.unary_unary else "stream_unary"
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        handler: RpcHandler = make(
+            self._spanned(method, getattr(found, kind)),
             found.request_deserializer,
             found.response_serializer,
         )
-        return self._traced.setdefault(method, handler)
+        return handler
 
     def _spanned(self, method: str, behave: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         service, _, name = method[1:].partition("/")

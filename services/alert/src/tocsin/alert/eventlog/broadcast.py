@@ -51,7 +51,7 @@ class Broadcast:
     def __init__(
         self,
         *,
-        max_entries: int = 10_000,
+        max_entries: int = 2_000,
         max_bytes: int = 32 * 2**20,
         clock: Callable[[], float] = monotonic,
     ) -> None:

@@ -72,6 +72,11 @@ class Compaction:
         # Each batch is a transaction of its own: nothing is lost by stopping in the midst.
         self._loop = BackgroundLoop("eventlog-compaction", self._step, grace=timedelta())
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         await self._loop.start()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.alert.domain.event import Position
 from tocsin.alert.eventlog.frames import framing
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     import asyncpg
+
+    from tocsin.common.postgres.calls import Call
 
 # Advisory locks are told apart by these numbers within one database: "tocsin" in ASCII, then one
 # number for each use. Those of the log are 1 (append), 2 (identity) and 3 (compaction).
@@ -69,8 +71,7 @@ LIMIT $3
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """An event that has no revision yet. `payload` is the serialised event without a position."""
 
     alert_id: UUID
@@ -116,6 +117,9 @@ class Appended:
     entries: tuple[Entry, ...] = ()
 
 
+NOTHING_APPENDED = Appended(range(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What the log holds: revisions `oldest` to `head`; nothing when `oldest` is `head` + 1."""
@@ -140,37 +144,68 @@ class Page:
 
 
 @cache
-def _append_after(call: str, arguments: int) -> str:
-    places = ", ".join(f"${place}" for place in range(arguments + 1, arguments + 9))
-    return f"SELECT append_1({call}, {places}), ({LIVE_EPOCH})"
+def _statement(first: str, before: int, condition: str) -> str:
+    """Return the statement that appends after a call that has `before` arguments, if it may."""
+    places = ", ".join(f"${place}" for place in range(before + 1, before + 9))
+    appended = f"append_1({first}, {places})"
+    if condition:
+        appended = f"CASE WHEN {condition} THEN {appended} END"
+    return f"SELECT {appended}, ({LIVE_EPOCH})"
 
 
 async def append(
-    connection: asyncpg.Connection,
-    entries: Sequence[NewEntry],
-    first: tuple[str, Sequence[Any]] | None = None,
+    connection: asyncpg.Connection, entries: Sequence[NewEntry], first: Call | None = None
 ) -> Appended:
     """Write entries at the end of the log, in the order given.
 
     Call it last in a READ COMMITTED transaction: from here to the commit no other transaction of
-    the database can append. `first` is a call of a function of the database that returns a
-    boolean, with its arguments: it is made in the same round trip, before the log is locked.
+    the database can append. `first` is a call that returns a boolean: it is made in the same
+    round trip, before the log is locked.
     """
     if not entries:
-        return Appended(range(0))
-    call, arguments = first or ("NULL", ())
-    head, epoch = await connection.fetchrow(
-        _append_after(call, len(arguments)),
-        *arguments,
+        return NOTHING_APPENDED
+    head, epoch = await _append(connection, entries, first)
+    return _appended(head or 0, epoch, entries)
+
+
+async def append_if(
+    connection: asyncpg.Connection,
+    condition: Call,
+    entries: Sequence[NewEntry],
+    first: Call | None = None,
+) -> Appended | None:
+    """Do as `append` does, with at least one entry, if a call before all else returns true.
+
+    None, and nothing is written, if it returns false. It may lock what `first` writes. As one
+    statement this needs no transaction around it.
+    """
+    head, epoch = await _append(connection, entries, first, condition)
+    return None if head is None else _appended(head, epoch, entries)
+
+
+async def _append(
+    connection: asyncpg.Connection,
+    entries: Sequence[NewEntry],
+    first: Call | None,
+    condition: Call | None = None,
+) -> tuple[int | None, UUID | None]:
+    held = () if condition is None else condition.arguments
+    before = () if first is None else first.arguments
+    row: tuple[int | None, UUID | None] = await connection.fetchrow(
+        _statement(
+            "NULL" if first is None else first.sql_after(len(held)),
+            len(held) + len(before),
+            "" if condition is None else condition.sql,
+        ),
+        *held,
+        *before,
         _APPEND_LOCK,
-        [e.alert_id for e in entries],
-        [e.host_id for e in entries],
-        [e.kind for e in entries],
-        [e.severity for e in entries],
-        [e.type for e in entries],
-        [e.record_time for e in entries],
-        [e.payload for e in entries],
+        *zip(*entries, strict=True),
     )
+    return row
+
+
+def _appended(head: int, epoch: UUID | None, entries: Sequence[NewEntry]) -> Appended:
     revisions = range(head + 1, head + 1 + len(entries))
     if epoch is None:
         return Appended(revisions)

@@ -66,6 +66,11 @@ class Tail:
         """Look at the log soon. Never blocks, never fails."""
         self._loop.wake()
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         """Begin to follow, in the background: see `running`."""
         await self._loop.start()

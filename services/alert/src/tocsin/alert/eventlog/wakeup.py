@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 CHANNEL = "tocsin_alert_events"
 
+# A hint that a crash loses harms nobody, and a commit that is not waited for is no flush of the log
+# of PostgreSQL that those of the ledger would have to wait for. It holds for this statement alone.
+_NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
+
 
 class Wakeup:
     """Sends a NOTIFY at once when asked, then none for `pause`, however often it is asked."""
@@ -44,6 +48,11 @@ class Wakeup:
         """Whether this process has sent a NOTIFY with this payload."""
         return payload == self._name
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         """Begin, with one NOTIFY that nobody asked for."""
         await self._loop.start()
@@ -53,5 +62,5 @@ class Wakeup:
 
     async def _step(self) -> None:
         async with self._database.connection() as connection:
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, self._name)
+            await connection.execute(_NOTIFY, CHANNEL, self._name)
         await asyncio.sleep(self._pause)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 from tocsin.alert.ledger.backup_commands import (
+    FinishJob,
     PutHost,
     PutSchedule,
     PutSourceGroup,
     RetireHost,
     RetireSchedule,
     RetireSourceGroup,
+    StartJob,
 )
-from tocsin.alert.ledger.commands import Acknowledge, ChangeAnswer, Resolve
+from tocsin.alert.ledger.commands import (
+    Acknowledge,
+    AutoResolve,
+    ChangeAnswer,
+    RaiseOrTouch,
+    Resolve,
+)
 from tocsin.common.errors import TocsinError
 from tocsin.common.identity.audit import Act
 
@@ -36,12 +45,10 @@ def acts_of(commands: Iterable[Command], results: Iterable[Result]) -> list[Act]
 
 def _act(method: str, tell: Callable[[Any], Told], command: Any, result: Result) -> Act | None:
     caller = command.caller
-    if not caller.is_person or isinstance(result, TocsinError):
+    if not caller.is_person or isinstance(result, TocsinError) or _changes_nothing(result):
         return None
     subject, details = tell(command)
     if isinstance(result, ChangeAnswer):
-        if not result.changed:
-            return None
         key = result.alert.key
         details = {**details, "host_id": key.host_id, "kind": key.kind, "dedup_key": key.dedup_key}
     return Act(
@@ -51,6 +58,33 @@ def _act(method: str, tell: Callable[[Any], Told], command: Any, result: Result)
         details={name: value for name, value in details.items() if value},
         on_behalf_of=caller.on_behalf_of,
     )
+
+
+def _changes_nothing(result: Any) -> bool:
+    """Whether an answer is that of a repetition, or of what came too late to count."""
+    is_late = getattr(result, "outcome", None) in {RaiseOutcome.STALE, ClearOutcome.STALE}
+    is_again = getattr(result, "replayed", False) or not getattr(result, "changed", True)
+    return is_late or is_again
+
+
+def _raise(command: RaiseOrTouch) -> Told:
+    key = command.failure.key
+    return key.host_id, {"kind": key.kind, "dedup_key": key.dedup_key}
+
+
+def _clear(command: AutoResolve) -> Told:
+    key = command.success.key
+    return key.host_id, {"kind": key.kind, "dedup_key": key.dedup_key}
+
+
+def _start(command: StartJob) -> Told:
+    job = command.started.job
+    return job.job_id, {"host_id": job.host_id}
+
+
+def _finish(command: FinishJob) -> Told:
+    job = command.finished.job
+    return job.job_id, {"host_id": job.host_id, "result": command.finished.result.name.lower()}
 
 
 def _acknowledge(command: Acknowledge) -> Told:
@@ -77,6 +111,10 @@ def _put_schedule(command: PutSchedule) -> Told:
 
 
 _ACTS: dict[type[Command], tuple[str, Callable[[Any], Told]]] = {
+    RaiseOrTouch: ("AlertService/RaiseOrTouch", _raise),
+    AutoResolve: ("AlertService/AutoResolve", _clear),
+    StartJob: ("BackupService/ReportJobStarted", _start),
+    FinishJob: ("BackupService/ReportJobFinished", _finish),
     Acknowledge: ("AlertService/Acknowledge", _acknowledge),
     Resolve: ("AlertService/Resolve", _resolve),
     PutHost: ("BackupService/PutHost", _put_host),

@@ -140,14 +140,15 @@ class AlertBook:
         return HostFacts(host.spec.name or host_id, host.spec.labels)
 
     def _event(self, change: Change) -> Event:
+        kind, alert, caller, occur_time, note = change
         return Event(
-            event_id=self.new_id(),
-            type=change.type,
-            alert=change.alert,
-            actor=change.caller.actor,
-            on_behalf_of=change.caller.on_behalf_of,
-            note=change.note,
-            occur_time=change.occur_time,
-            record_time=self.now,
-            traceparent=change.caller.traceparent,
+            self.new_id(),
+            kind,
+            alert,
+            caller.actor,
+            caller.on_behalf_of,
+            note,
+            occur_time,
+            self.now,
+            caller.traceparent,
         )

@@ -8,7 +8,7 @@ from tocsin.alert.store.changes import Changes, KeyChange
 from tocsin.alert.store.requests import StoredAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.key import Key
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _LABELS = 10
 
 
-def changes_of(fold: Fold) -> Changes:
-    """Return what is to be written of a batch, backups and events apart."""
+def changes_of(fold: Fold, created: Collection[Key] = ()) -> Changes:
+    """Return what is to be written of a batch, apart from backups, events and created keys."""
     book = fold.book
     new: list[Alert] = []
     changed: list[Alert] = []
@@ -35,7 +35,12 @@ def changes_of(fold: Fold) -> Changes:
             touched.append(after)
         else:
             changed.append(after)
-    return Changes(new, changed, touched, _keys(book), _answers(fold.remembered))
+    return Changes(new, changed, touched, _keys(book, created), _answers(fold.remembered))
+
+
+def key_change(state: KeyState) -> KeyChange:
+    """Return what is stored of a state in the row of its key."""
+    return KeyChange(state.cleared_time, None if state.alert is None else state.alert.alert_id)
 
 
 def _is_touch(before: Alert, after: Alert) -> bool:
@@ -46,11 +51,11 @@ def _is_touch(before: Alert, after: Alert) -> bool:
     )
 
 
-def _keys(book: AlertBook) -> dict[Key, KeyChange]:
+def _keys(book: AlertBook, created: Collection[Key]) -> dict[Key, KeyChange]:
     return {
-        key: KeyChange(after.cleared_time, None if after.alert is None else after.alert.alert_id)
+        key: key_change(after)
         for key, after in book.changed_states.items()
-        if _is_other(book.states[key], after)
+        if key not in created and _is_other(book.states[key], after)
     }
 
 

@@ -18,20 +18,25 @@ class Call:
     `began` is when it came, by the clock of the lane.
     """
 
-    __slots__ = ("_done", "_left", "_results", "began")
+    __slots__ = ("_left", "_over", "_results", "began")
 
     def __init__(self, commands: int, began: float = 0.0) -> None:
         self.began = began
         self._results: list[Result | None] = [None] * commands
         self._left = commands
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if commands == 0:
-            self._done.set_result(None)
+            self._over.set_result(None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any more: for there are all results, or it was abandoned."""
+        return self._over.done()
 
     @property
     def is_abandoned(self) -> bool:
         """Whether the caller was cancelled or has waited long enough."""
-        return self._done.cancelled()
+        return self._left > 0 and self._over.done()
 
     def result(self, place: int) -> Result | None:
         """Return the result of the command at `place`, None before it was given."""
@@ -41,19 +46,20 @@ class Call:
         """Give the result of the command at `place`, once."""
         self._results[place] = result
         self._left -= 1
-        if self._left == 0 and not self._done.done():
-            self._done.set_result(None)
+        if self._left == 0:
+            self.give_up()
 
-    async def results(self, seconds: float, otherwise: Callable[[], TocsinError]) -> list[Result]:
-        """Wait for all results, at most so long; what is missing then is `otherwise`.
+    def give_up(self) -> None:
+        """Let the caller have what there is. Without all results, the call is abandoned."""
+        if not self._over.done():
+            self._over.set_result(None)
 
-        From then on, or once the waiting task is cancelled, the call is abandoned.
+    async def results(self, otherwise: Callable[[], TocsinError]) -> list[Result]:
+        """Wait for all results, or until it is given up; what is missing then is `otherwise`.
+
+        If the waiting task is cancelled, the call is abandoned.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                await self._done
-        except TimeoutError:
-            pass
+        await self._over
         return [otherwise() if result is None else result for result in self._results]
 
 

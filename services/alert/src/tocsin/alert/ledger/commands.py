@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tocsin.alert.ledger.backup_commands import BackupAnswer, BackupCommand
 from tocsin.common.errors import TocsinError
@@ -83,8 +83,7 @@ class Lapse:
     alert_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseAnswer:
+class RaiseAnswer(NamedTuple):
     """`alert` is the one raised or touched; with STALE the latest of the key, None without one."""
 
     alert: Alert | None
@@ -92,8 +91,7 @@ class RaiseAnswer:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ClearAnswer:
+class ClearAnswer(NamedTuple):
     """`alert` is the one resolved, or with STALE the one that stays; None with NOTHING_OPEN."""
 
     alert: Alert | None
@@ -101,8 +99,7 @@ class ClearAnswer:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeAnswer:
+class ChangeAnswer(NamedTuple):
     """`alert` after the command; `changed` tells whether the command made a difference."""
 
     alert: Alert

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 from tocsin.alert.ledger.call import Call, Entry
 from tocsin.alert.ledger.floods import MOST_OPEN, Floods
 from tocsin.alert.ledger.observing import Nobody
+from tocsin.alert.ledger.patience import Patience
 from tocsin.alert.ledger.transaction import Parts
 from tocsin.alert.ledger.writer import Writer, settle_all
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
@@ -110,7 +111,7 @@ class Ledger:
         self._writer = Writer(database, Parts(clock, new_id, encode_event, self.floods), on_commit)
         self._max_batch = max_batch
         self._max_queue = max_queue
-        self._answer_within = answer_within.total_seconds()
+        self._patience = Patience(answer_within.total_seconds())
         self._queue: deque[Entry] = deque()
         self._woken = asyncio.Event()
         self._draining = False
@@ -155,8 +156,8 @@ class Ledger:
     async def stop(self) -> None:
         """Refuse new commands, finish those that wait, and end.
 
-        If this is cancelled, the batch at work is rolled back, and it and the commands that wait
-        are answered with UnavailableError.
+        If this is cancelled, the batch at work is broken off, written whole or not at all, and it
+        and the commands that wait are answered with UnavailableError.
         """
         self._draining = True
         self._woken.set()
@@ -219,7 +220,8 @@ class Ledger:
             else:
                 call.settle(place, _overloaded())
         self._woken.set()
-        return await call.results(self._answer_within, otherwise=unavailable)
+        self._patience.watch(call)
+        return await call.results(otherwise=unavailable)
 
     async def _run(self) -> None:
         try:

@@ -51,7 +51,7 @@ def put_source_group(batch: Batch, command: PutSourceGroup) -> PutAnswer[SourceG
     would take what another host reports under.
     """
     spec = command.spec
-    check_source_group(batch, spec)
+    check_source_group(batch, spec, command.caller)
     check_group_is_free(batch, command)
     stored = batch.rows.groups.get(spec.source_group_id)
     before = None if stored is None else _watched(stored.group)
@@ -73,7 +73,7 @@ def put_schedule(batch: Batch, command: PutSchedule) -> PutAnswer[Schedule]:
     would take what another host reports under.
     """
     spec = command.spec
-    check_schedule(batch, spec)
+    check_schedule(batch, spec, command.caller)
     check_schedule_is_free(batch, command)
     stored = batch.rows.schedules.get(spec.schedule_id)
     before = None if stored is None else _watched(stored.schedule)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -50,7 +50,7 @@ class Remembered:
             raise _reused(request.request_id)
         if isinstance(self.answer, ChangeAnswer):
             return self.answer
-        return replace(self.answer, replayed=True)
+        return self.answer._replace(replayed=True)
 
     def to_document(self) -> str:
         """Write all but the fingerprint as JSON."""

@@ -29,7 +29,7 @@ def start(batch: Batch, command: StartJob) -> JobStartAnswer:
     job = command.started.job
     if _known(batch, job) is not None:
         return JobStartAnswer(replayed=True)
-    check_places(batch, job)
+    check_places(batch, job, command.caller)
     _hear(batch, job.host_id, command, heartbeat=False)
     start_time = command.started.start_time
     stored = StoredJob(job, command.reading.received, start_time=start_time)
@@ -47,7 +47,7 @@ def finish(batch: Batch, command: FinishJob) -> JobFinishAnswer:
         if known.fingerprint != command.fingerprint:
             raise job_id_reused(job.job_id)
         return JobFinishAnswer(True, known.result, known.cause)
-    check_places(batch, job)
+    check_places(batch, job, command.caller)
     judged = judge(finished)
     back = _hear(batch, job.host_id, command, heartbeat=False)
     batch.rows.jobs.put(job.job_id, _ended(command, judged, known))

@@ -29,12 +29,14 @@ from tocsin.common.identity.audit import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.event import Event
+    from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.key import Key
     from tocsin.alert.ledger.commands import Command, Result
     from tocsin.alert.ledger.floods import Floods
@@ -57,10 +59,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The results in the order of the commands, the events, and where these stand in the log."""
+    """The results in the order of the commands, what was decided, and what came into the log."""
 
     results: list[Result]
-    events: Sequence[Event]
+    book: AlertBook
     appended: log.Appended
 
 
@@ -73,18 +75,19 @@ async def write_batch(
     result, and writes nothing; any other error means that the transaction must be rolled back.
     """
     fold = await _read(connection, commands, parts)
-    results = [_applied(fold, command) for command in commands]
-    entries = [_entry(event, parts.encode_event) for event in fold.book.events]
+    results = [applied(fold, command) for command in commands]
+    entries = entries_of(fold.book, parts)
     await write_rows(connection, fold.batch)
     await record(connection, acts_of(commands, results), fold.book.now, parts.new_id)
     call = call_to_write(changes_of(fold), fold.book.now)
     if call is not None and not entries:
         await connection.execute(f"SELECT {call.sql}", *call.arguments)
         call = None
-    return Written(results, fold.book.events, await log.append(connection, entries, call))
+    return Written(results, fold.book, await log.append(connection, entries, call))
 
 
-def _applied(fold: Fold, command: Command) -> Result:
+def applied(fold: Fold, command: Command) -> Result:
+    """Decide on a command: its answer, or why it is refused."""
     try:
         return fold.apply(command)
     except TocsinError as refusal:
@@ -99,47 +102,64 @@ async def _read(connection: asyncpg.Connection, commands: Sequence[Command], par
     scope, named = await read_scope(connection, commands)
     rooms = parts.floods.rooms_of(scope.keys)
     scope.keys.update(map(flood_key, rooms))
-    requests = _request_ids(commands)
+    requests = request_ids_of(commands)
     if not (scope.keys or requests):
         locked = Locked({}, {}, {})
     else:
         since = parts.clock.now() - REMEMBERED_FOR
         locked = await lock_keys(connection, sorted(scope.keys), requests, since)
     now = parts.clock.now()
-    latest = {key.alert.alert_id: key.alert for key in locked.keys.values() if key.alert}
-    alerts = await _with_named(connection, latest, named, commands)
+    states = {key: KeyState(*stored) for key, stored in locked.keys.items()}
+    book = book_of(parts, now, states, locked.hosts, rooms)
+    await _add_named(connection, book.alerts, named, commands)
     rows, roots = await read_rows(connection, scope, commands, locked.hosts)
     for root in roots:
-        alerts.setdefault(root.alert_id, root)
-    states = {key: KeyState(*stored) for key, stored in locked.keys.items()}
-    limit = parts.floods.limit
-    hosts = Table(locked.hosts)
-    book = AlertBook(now, parts.new_id, states, alerts, hosts, rooms=rooms, open_limit=limit)
+        book.alerts.setdefault(root.alert_id, root)
     return Fold(Batch(book, rows), _remembered(locked.answers))
 
 
-async def _with_named(
+def book_of(
+    parts: Parts,
+    now: datetime,
+    states: dict[Key, KeyState],
+    hosts: Mapping[str, Host],
+    rooms: dict[str, int],
+) -> AlertBook:
+    """Return what commands on these keys alone are decided by."""
+    return AlertBook(
+        now,
+        parts.new_id,
+        states,
+        alerts={state.alert.alert_id: state.alert for state in states.values() if state.alert},
+        hosts=Table(hosts),
+        rooms=rooms,
+        open_limit=parts.floods.limit,
+    )
+
+
+async def _add_named(
     connection: asyncpg.Connection,
-    latest: dict[UUID, Alert],
+    alerts: dict[UUID, Alert],
     named: Mapping[UUID, Key],
     commands: Iterable[Command],
-) -> dict[UUID, Alert]:
+) -> None:
     """Add the alerts that commands name, and those that explain the ones that may come out."""
     if not named:
-        return latest
-    missing = named.keys() - latest.keys()
-    alerts = {**latest, **await read_alerts(connection, missing)} if missing else latest
+        return
+    if missing := named.keys() - alerts.keys():
+        alerts.update(await read_alerts(connection, missing))
     explained = [
         alerts[command.alert_id]
         for command in commands
         if isinstance(command, Unsuppress) and command.alert_id in alerts
     ]
     roots = {alert.suppressed_by for alert in explained if alert.suppressed_by is not None}
-    roots -= alerts.keys()
-    return {**alerts, **await read_alerts(connection, roots)} if roots else alerts
+    if roots := roots - alerts.keys():
+        alerts.update(await read_alerts(connection, roots))
 
 
-def _request_ids(commands: Iterable[Command]) -> set[str]:
+def request_ids_of(commands: Iterable[Command]) -> set[str]:
+    """Return the names that commands have for their retries."""
     requests = map(request_of, commands)
     return {request.request_id for request in requests if request is not None}
 
@@ -151,14 +171,19 @@ def _remembered(answers: Mapping[str, StoredAnswer]) -> dict[str, Remembered]:
     }
 
 
+def entries_of(book: AlertBook, parts: Parts) -> list[log.NewEntry]:
+    """Return the events of a batch as the log takes them."""
+    return [_entry(event, parts.encode_event) for event in book.events]
+
+
 def _entry(event: Event, encode_event: Callable[[Event], bytes]) -> log.NewEntry:
     alert = event.alert
     return log.NewEntry(
-        alert_id=alert.alert_id,
-        host_id=alert.key.host_id,
-        kind=alert.key.kind,
-        severity=alert.severity,
-        type=event.type,
-        record_time=event.record_time,
-        payload=encode_event(event),
+        alert.alert_id,
+        alert.key.host_id,
+        alert.key.kind,
+        alert.severity,
+        event.type,
+        event.record_time,
+        encode_event(event),
     )

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 
+from tocsin.alert.ledger.first_try import FirstTry
 from tocsin.alert.ledger.transaction import Parts, Written, write_batch
 from tocsin.alert.store.races import RacedError
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
@@ -37,6 +38,7 @@ class Writer:
         self, database: Database, parts: Parts, on_commit: Callable[[Appended], None]
     ) -> None:
         self._hold = Hold(database)
+        self._first_try = FirstTry(parts)
         self._parts = parts
         self._on_commit = on_commit
 
@@ -79,6 +81,13 @@ class Writer:
         return False
 
     async def _transact(self, commands: Sequence[Command]) -> Written:
+        written = await self._first_try.write(self._hold, commands)
+        if written is None:
+            written = await self._lock_and_write(commands)
+            self._first_try.learn(written.book)
+        return written
+
+    async def _lock_and_write(self, commands: Sequence[Command]) -> Written:
         for _ in range(_TRIES):
             try:
                 async with self._hold.transaction() as connection:
@@ -92,7 +101,7 @@ class Writer:
         """Tell the log's readers first: one word wakes them all, while callers are many."""
         if written.appended.revisions:
             self._tell(written.appended)
-            self._parts.floods.committed(written.events)
+            self._parts.floods.committed(written.book.events)
         for entry, result in zip(entries, written.results, strict=True):
             entry.settle(result)
 

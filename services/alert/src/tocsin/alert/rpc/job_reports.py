@@ -18,7 +18,7 @@ from tocsin.alert.engine.skew import read_clock
 from tocsin.alert.engine.spans import spell_span
 from tocsin.alert.engine.wording import fit_output
 from tocsin.alert.ledger.backup_commands import FinishJob, Hear, StartJob
-from tocsin.alert.rpc.observations import caller_of
+from tocsin.alert.rpc.observations import caller_of, reporter_of
 from tocsin.alert.rpc.puts import check_id, check_source_group, read_job_kind
 from tocsin.api.alert.v1 import backup_pb2
 from tocsin.common.errors import Violations
@@ -52,7 +52,7 @@ def read_started(request: pb.ReportJobStartedRequest, peer: Peer, received: date
     found.raise_if_any()
     reading = read_clock(send_time, received)
     began = reading.corrected(start_time or send_time or received)
-    return StartJob(JobStarted(job, began), reading, caller_of(peer))
+    return StartJob(JobStarted(job, began), reading, reporter_of(peer))
 
 
 def read_finished(
@@ -84,7 +84,7 @@ def read_finished(
         error_text=fit_output(request.error_text),
         summary=summary,
     )
-    return FinishJob(finished, reading, caller_of(peer), fingerprint(request))
+    return FinishJob(finished, reading, reporter_of(peer), fingerprint(request))
 
 
 def read_heartbeat(request: pb.ReportHeartbeatRequest, peer: Peer, received: datetime) -> Hear:

@@ -15,6 +15,7 @@ from tocsin.alert.ledger.commands import AutoResolve, RaiseOrTouch, RequestRef
 from tocsin.api.alert.v1 import alert_pb2
 from tocsin.common.errors import Violations
 from tocsin.common.identity.roles import require_host
+from tocsin.common.rpc.caller import ANONYMOUS
 from tocsin.common.rpc.times import read_timestamp
 from tocsin.common.rpc.validate import (
     ID_CHARACTERS,
@@ -71,7 +72,7 @@ def read_raise(
         cause=cause,
         labels=labels,
     )
-    return RaiseOrTouch(failure, caller_of(peer), reference)
+    return RaiseOrTouch(failure, reporter_of(peer), reference)
 
 
 def read_clear(
@@ -86,7 +87,7 @@ def read_clear(
     reference = read_request_id(found, "AutoResolve", request)
     found.raise_if_any()
     success = Success(key, observed_at(given, received), fit_note(request.message))
-    return AutoResolve(success, caller_of(peer), reference)
+    return AutoResolve(success, reporter_of(peer), reference)
 
 
 def read_severity(found: Violations, path: str, number: int) -> Severity | None:
@@ -130,6 +131,12 @@ def fingerprint(method: str, request: Repeatable) -> bytes:
 
 def caller_of(peer: Peer, on_behalf_of: str = "") -> Caller:
     return Caller(peer.actor, on_behalf_of, peer.traceparent, peer.is_person, bool(peer.host_ids))
+
+
+def reporter_of(peer: Peer) -> Caller:
+    """Return who reports: a person only if that is proven, for each of their reports is kept."""
+    is_person = peer.is_person and peer.actor != ANONYMOUS
+    return Caller(peer.actor, "", peer.traceparent, is_person, bool(peer.host_ids))
 
 
 def _read_key(found: Violations, request: Observation) -> Key:

@@ -28,12 +28,13 @@ _TYPE_NAMES: dict[int, str] = {
 
 
 def add_alert_service(server: grpc.aio.Server, service: AlertService) -> None:
-    """Register the service, with a WatchEvents that writes serialised messages."""
-    add_AlertServiceServicer_to_server(service, server)
+    """Register the service on the server of an RpcServer, with a WatchEvents that writes bytes."""
     watch: grpc.RpcMethodHandler[Any, bytes] = grpc.unary_stream_rpc_method_handler(
         service.WatchEvents, alert_service_pb2.WatchEventsRequest.FromString
     )
-    server.add_registered_method_handlers(_SERVICE, {"WatchEvents": watch})
+    own = grpc.method_handlers_generic_handler(_SERVICE, {"WatchEvents": watch})
+    server.add_generic_rpc_handlers((own,))  # before the generated one: the first one counts
+    add_AlertServiceServicer_to_server(service, server)
 
 
 def read_watch(request: alert_service_pb2.WatchEventsRequest) -> WatchRequest:

@@ -1,15 +1,18 @@
 """What the ledger writes of alerts, keys and requests, as one call of a function of the database.
 
-migrations/versions/alert0003_ledger_functions.py has the text of the functions. None of the
-columns that a touch alters is in an index, so a touch stays a HOT update.
+migrations/versions has the text of the functions, in alert0003_ledger_functions.py and, for plain
+raises, alert0005_compare_and_write.py. None of the columns that a touch alters is in an index, so
+a touch stays a HOT update.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tocsin.alert.domain.alert import NOTHING_NAMED
+from tocsin.alert.store.alerts import labels_to_text
 from tocsin.alert.store.requests import REMEMBERED_FOR
+from tocsin.common.postgres.calls import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,17 +46,7 @@ class Changes(NamedTuple):
     answers: Mapping[str, StoredAnswer]
 
 
-class Call(NamedTuple):
-    """A function's call with its arguments, `$1` and so on."""
-
-    sql: str
-    arguments: Sequence[Any]
-
-
 _ALERT_COLUMNS = 29
-_TOUCH = "touch_1($1, $2, $3, $4, $5, $6)"
-_SET_KEYS = "set_keys_1($1, $2, $3, $4, $5)"
-_WRITE = f"write_1({', '.join(f'${place}' for place in range(1, 46))})"
 
 
 def call_to_write(changes: Changes, now: datetime) -> Call | None:
@@ -62,25 +55,59 @@ def call_to_write(changes: Changes, now: datetime) -> Call | None:
     It fails with a serialization failure when another transaction has committed one of the
     answers: run again, the transaction will read it.
     """
-    whole = bool(changes.new or changes.changed or changes.answers)
-    if whole or (changes.touched and changes.keys):
-        answers = sorted(changes.answers.items())  # two transactions do not deadlock
-        arguments = (
-            *_alert_arrays(changes),
-            *_touch_arrays(changes.touched),
-            *_key_arrays(changes.keys),
-            [request_id for request_id, _ in answers],
-            [answer.fingerprint for _, answer in answers],
-            [answer.document for _, answer in answers],
-            now,
-            now - REMEMBERED_FOR,
-        )
-        return Call(_WRITE, arguments)
+    if changes.changed or changes.answers or (changes.touched and (changes.new or changes.keys)):
+        return _write(changes, now)
+    if changes.new:
+        if all(map(_is_plain, changes.new)):
+            return Call("raise_1", (*_raise_arrays(changes.new), *_key_arrays(changes.keys)))
+        return _write(changes, now)
     if changes.touched:
-        return Call(_TOUCH, _touch_arrays(changes.touched))
+        return Call("touch_1", _touch_arrays(changes.touched))
     if changes.keys:
-        return Call(_SET_KEYS, _key_arrays(changes.keys))
+        return Call("set_keys_1", _key_arrays(changes.keys))
     return None
+
+
+def _write(changes: Changes, now: datetime) -> Call:
+    answers = sorted(changes.answers.items())  # two transactions do not deadlock
+    arguments = (
+        *_alert_arrays(changes),
+        *_touch_arrays(changes.touched),
+        *_key_arrays(changes.keys),
+        [request_id for request_id, _ in answers],
+        [answer.fingerprint for _, answer in answers],
+        [answer.document for _, answer in answers],
+        now,
+        now - REMEMBERED_FOR,
+    )
+    return Call("write_1", arguments)
+
+
+def _is_plain(new: Alert) -> bool:
+    """Whether nothing but its raising is known of an alert, by a report of nothing else."""
+    return (
+        new.version == 1
+        and new.last_seen_time == new.raise_time
+        and new.subject == NOTHING_NAMED
+        and new.suppressed_by is None
+    )
+
+
+def _raise_arrays(alerts: Sequence[Alert]) -> Sequence[Any]:
+    return (
+        [alert.alert_id for alert in alerts],
+        [alert.key.host_id for alert in alerts],
+        [alert.key.kind for alert in alerts],
+        [alert.key.dedup_key for alert in alerts],
+        [labels_to_text(alert.labels) for alert in alerts],
+        [alert.raise_time for alert in alerts],
+        [alert.previous_alert_id for alert in alerts],
+        [labels_to_text(alert.host_labels) for alert in alerts],
+        [alert.host_name for alert in alerts],
+        [alert.severity for alert in alerts],
+        [alert.message for alert in alerts],
+        [alert.cause for alert in alerts],
+    )
 
 
 def _touch_arrays(alerts: Sequence[Alert]) -> Sequence[Any]:
@@ -118,10 +145,10 @@ def _values(alert: Alert) -> tuple[Any, ...]:
         key.host_id,
         key.kind,
         key.dedup_key,
-        _json(alert.labels),
+        labels_to_text(alert.labels),
         alert.raise_time,
         alert.previous_alert_id,
-        _json(alert.host_labels),
+        labels_to_text(alert.host_labels),
         subject.source_group_id,
         subject.repository_id,
         subject.schedule_id,
@@ -151,7 +178,3 @@ def _values(alert: Alert) -> tuple[Any, ...]:
         alert.suppressed_by,
         alert.objective_multiple,
     )
-
-
-def _json(labels: Mapping[str, str]) -> str:
-    return json.dumps(dict(labels)) if labels else "{}"

@@ -1,4 +1,4 @@
-"""What the ledger decides by: keys, locked, each with its latest alert and its host."""
+"""What the ledger decides by: keys, locked or not, each with its latest alert and its host."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.key import Key
 
-# One round trip; migrations/versions/alert0003_ledger_functions.py has its text.
+# One round trip each; migrations/versions has the texts, in alert0003_ledger_functions.py and
+# alert0005_compare_and_write.py.
 _LOCK_AND_READ = "SELECT * FROM lock_and_read_1($1, $2, $3, $4, $5)"
-# Its columns: three of a request, one of the key, then those of the alert, then of the host.
-_CLEARED_TIME = 3
-_ALERT_ID = 4
-_NAME_OF_HOST = 28
+_READ = "SELECT * FROM read_keys_1($1, $2, $3)"
+# Their columns: some of their own, one of the key, then those of the alert, then of the host.
+_OF_KEY_IN_LOCKED = 3
+_OF_KEY_IN_READ = 2
+_ALERT_ID = 1
+_NAME_OF_HOST = 25
 
 
 class StoredKey(NamedTuple):
@@ -52,6 +55,17 @@ class Locked(NamedTuple):
     answers: dict[str, StoredAnswer]
 
 
+class Read(NamedTuple):
+    """What was read without a lock: it may have changed since.
+
+    `missing` are the keys of which nothing is stored, not even a row; `hosts` as in Locked.
+    """
+
+    keys: dict[Key, StoredKey]
+    missing: set[Key]
+    hosts: dict[str, Host]
+
+
 async def lock_keys(
     connection: asyncpg.Connection,
     ordered: Sequence[Key],
@@ -68,25 +82,36 @@ async def lock_keys(
     rows = await connection.fetch(
         _LOCK_AND_READ, host_ids, kinds, dedup_keys, list(request_ids), remembered_since
     )
-    of_keys = rows[: len(ordered)]
-    return Locked(
-        {key: _stored_key(key, row) for key, row in zip(ordered, of_keys, strict=True)},
-        _hosts_of(ordered, of_keys),
-        {row[0]: StoredAnswer(row[1], row[2]) for row in rows[len(ordered) :]},
-    )
-
-
-def _hosts_of(ordered: Sequence[Key], rows: Sequence[Any]) -> dict[str, Host]:
+    keys: dict[Key, StoredKey] = {}
     hosts: dict[str, Host] = {}
-    for (host_id, _, _), row in zip(ordered, rows, strict=True):
-        if row[_NAME_OF_HOST] is not None and host_id not in hosts:
-            hosts[host_id] = host_of(host_id, row[_NAME_OF_HOST:])
-    return hosts
+    for key, row in zip(ordered, rows, strict=False):
+        _take(key, row[_OF_KEY_IN_LOCKED:], keys, hosts)
+    answers = {row[0]: StoredAnswer(row[1], row[2]) for row in rows[len(ordered) :]}
+    return Locked(keys, hosts, answers)
 
 
-def _stored_key(key: Key, row: Sequence[Any]) -> StoredKey:
-    alert = None if row[_ALERT_ID] is None else _alert_of(key, row[_ALERT_ID:_NAME_OF_HOST])
-    return StoredKey(row[_CLEARED_TIME], alert)
+async def read_keys(connection: asyncpg.Connection, keys: Sequence[Key]) -> Read:
+    """Read what was committed of keys last, in one statement and without a lock."""
+    read = Read(dict.fromkeys(keys, _NOTHING), set(keys), {})
+    for row in await connection.fetch(_READ, *zip(*keys, strict=True)):
+        key = keys[row[0] - 1]
+        if row[1]:
+            read.missing.discard(key)
+        _take(key, row[_OF_KEY_IN_READ:], read.keys, read.hosts)
+    return read
+
+
+_NOTHING = StoredKey(None, None)
+
+
+def _take(
+    key: Key, columns: Sequence[Any], keys: dict[Key, StoredKey], hosts: dict[str, Host]
+) -> None:
+    alert_id = columns[_ALERT_ID]
+    alert = None if alert_id is None else _alert_of(key, columns[_ALERT_ID:_NAME_OF_HOST])
+    keys[key] = StoredKey(columns[0], alert)
+    if columns[_NAME_OF_HOST] is not None and key.host_id not in hosts:
+        hosts[key.host_id] = host_of(key.host_id, columns[_NAME_OF_HOST:])
 
 
 def _alert_of(key: Key, columns: Sequence[Any]) -> Alert:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tocsin.alert.store.floods import FLOODED
 from tocsin.alert.store.looks import HOST_LOOKS, RISE_LOOKS, SCHEDULE_LOOKS
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def _first_due(looks: Looks) -> str:
     return f"(SELECT min({time}) FROM {looks.table} WHERE {time} <= $1)"  # noqa: S608 -- constants
 
 
+_FLOODED = f"SELECT count(*) FROM ({FLOODED}) AS flooded"  # noqa: S608 -- a constant
+
 DEADLINES: Final = {"hosts": HOST_LOOKS, "schedules": SCHEDULE_LOOKS, "dangers": RISE_LOOKS}
 """What the sweeps look at, by the names of their loops."""
 
@@ -33,14 +36,19 @@ _DUE = f"SELECT {', '.join(map(_first_due, DEADLINES.values()))}"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`open_alerts` counts by status and severity; `first_due` is None where nothing is due."""
+    """`open_alerts` counts by status and severity; `first_due` is None where nothing is due.
+
+    `flooded_hosts` counts those for which an alert_flood stands.
+    """
 
     open_alerts: dict[tuple[int, int], int]
     first_due: dict[str, datetime | None]
+    flooded_hosts: int
 
 
 async def read_standing(connection: asyncpg.Connection, now: datetime) -> Standing:
-    """Count the alerts that are open, and find the deadlines that passed first."""
+    """Count what is open and flooded, and find the deadlines that passed first."""
     counted = {(row[0], row[1]): row[2] for row in await connection.fetch(_OPEN)}
     due = await connection.fetchrow(_DUE, now)
-    return Standing(counted, dict(zip(DEADLINES, due, strict=True)))
+    flooded = await connection.fetchval(_FLOODED)
+    return Standing(counted, dict(zip(DEADLINES, due, strict=True)), flooded)

@@ -30,6 +30,12 @@ LATE = Family(
     "For how long the deadline that passed first waits for its sweep; 0 when none waits.",
     ("sweep",),
 )
+FLOODED = Family(
+    "tocsin_alert_flooded_hosts",
+    "gauge",
+    "Hosts with so many open alerts that an alert_flood stands for the others. Counted in the "
+    "database.",
+)
 _SHOWN = (Status.OPEN, Status.ACKNOWLEDGED)
 
 
@@ -42,7 +48,7 @@ class StandingMeasures:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        return OPEN, LATE
+        return OPEN, LATE, FLOODED
 
     async def readings(self) -> list[Reading]:
         now = self.clock.now()
@@ -55,5 +61,6 @@ def _told(standing: Standing, now: datetime) -> Iterator[Reading]:
         for severity in Severity:
             count = standing.open_alerts.get((status, severity), 0)
             yield OPEN.of(count, status.name.lower(), severity.name.lower())
+    yield FLOODED.of(standing.flooded_hosts)
     for sweep, due in standing.first_due.items():
         yield LATE.of(0 if due is None else (now - due).total_seconds(), sweep)

@@ -9,19 +9,23 @@ that leads elsewhere by now is heeded within `LONGEST_LIFE` seconds.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tocsin.notify.channels.names import Names, WebResolver
+from tocsin.notify.channels.names import Names
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import AsyncIterator
-    from types import SimpleNamespace
+
+    from aiohttp.client import ClientRequest, ClientTimeout
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
     from tocsin.notify.channels.address_guard import Dialer
     from tocsin.notify.channels.names import AddrInfo
@@ -34,6 +38,9 @@ LONGEST_REST: Final = 1.0
 
 # Whose attempt dials: one connection serves many attempts, and each tells what it met itself.
 _dialer: ContextVar[Dialer] = ContextVar("dialer")
+_progress: ContextVar[Progress] = ContextVar("progress")
+
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class Progress:
@@ -61,15 +68,18 @@ class Connections:
         self._current: _Shared | None = None
 
     @asynccontextmanager
-    async def lent(self, dialer: Dialer) -> AsyncIterator[aiohttp.ClientSession]:
-        """Lend a session for one attempt. Give `trace_request_ctx=Progress()` to its request."""
+    async def lent(
+        self, dialer: Dialer, progress: Progress
+    ) -> AsyncIterator[aiohttp.ClientSession]:
+        """Lend a session for one request, made by the task that borrows it."""
         shared = self._shared()
         shared.users += 1
-        token = _dialer.set(dialer)
+        dialling, progressing = _dialer.set(dialer), _progress.set(progress)
         try:
             yield shared.session
         finally:
-            _dialer.reset(token)
+            _dialer.reset(dialling)
+            _progress.reset(progressing)
             shared.users -= 1
             if shared.users == 0:
                 if self._current is shared:
@@ -83,9 +93,9 @@ class Connections:
         return self._current
 
     def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             socket_factory=_open_socket,
-            resolver=WebResolver(self._names),
+            resolver=_Resolver(self._names),
             ssl=self._tls,
             limit=0,  # each channel has its own limit; none waits for another's
             keepalive_timeout=LONGEST_REST,
@@ -97,20 +107,48 @@ class Connections:
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,
-            trace_configs=[_trace()],
         )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when an attempt has its connection, new or used before: traces cost more than that."""
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp names it
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _progress.get().is_connected = True
+        return connection
+
+
+class _Resolver(AbstractResolver):
+    """Looks up names for aiohttp."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._names.addresses(host, port, family=family, flags=socket.AI_ADDRCONFIG)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=sockaddr[0],
+                port=sockaddr[1],
+                family=of_family,
+                proto=protocol,
+                flags=_NUMERIC,
+            )
+            for of_family, _, protocol, _, sockaddr in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held open: look-ups end by themselves."""
 
 
 def _open_socket(addr_info: AddrInfo) -> socket.socket:
     return _dialer.get().open_socket(addr_info)
-
-
-def _trace() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_end.append(_connected)
-    config.on_connection_reuseconn.append(_connected)
-    return config
-
-
-async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.is_connected = True

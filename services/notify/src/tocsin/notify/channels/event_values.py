@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def rfc3339(time: datetime) -> str:
     """Write a time as RFC 3339, in UTC with microseconds: 2026-01-31T22:15:00.000000Z."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def time_of(time: datetime | None) -> str | None:

@@ -14,12 +14,8 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 AddrInfo = tuple[Any, Any, Any, str, tuple[Any, ...]]
 _Asked = tuple[str, int, int, int]
-
-_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class Names:
@@ -54,29 +50,3 @@ def _look_up(asked: _Asked, found: Future[list[AddrInfo]]) -> None:
         found.set_exception(error)
     else:
         found.set_result(addresses)
-
-
-class WebResolver(AbstractResolver):
-    """Looks up names for aiohttp."""
-
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._names.addresses(host, port, family=family, flags=socket.AI_ADDRCONFIG)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=sockaddr[0],
-                port=sockaddr[1],
-                family=of_family,
-                proto=protocol,
-                flags=_NUMERIC,
-            )
-            for of_family, _, protocol, _, sockaddr in found
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held open: look-ups end by themselves."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from tocsin.notify.channels.webhook import WebhookSender
 from tocsin.notify.domain.channel import ChannelType
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
     from tocsin.common.clock import Clock
@@ -49,11 +49,10 @@ class Senders:
         console: Sender | None = None,
     ) -> None:
         allowed = tuple(allowed_networks)
-        trust = tls or ssl.create_default_context()
-        http = GuardedHttp(allowed, clock=clock, tls=trust)
+        http = GuardedHttp(allowed, clock=clock, tls=tls)
         self._senders: dict[ChannelType, Sender] = {
             ChannelType.WEBHOOK: WebhookSender(http, clock=clock),
-            ChannelType.EMAIL: _Later(partial(_email, allowed, clock, trust)),
+            ChannelType.EMAIL: _Later(partial(_email, allowed, clock, tls)),
             ChannelType.CONSOLE: console or ConsoleSender(),
             ChannelType.NTFY: NtfySender(http),
             ChannelType.SLACK: SlackSender(http),
@@ -94,7 +93,7 @@ class _Later:
             await self._sender.close()
 
 
-def _email(allowed: tuple[Network, ...], clock: Clock, trust: ssl.SSLContext) -> Sender:
+def _email(allowed: tuple[Network, ...], clock: Clock, tls: ssl.SSLContext | None) -> Sender:
     from tocsin.notify.channels.email import EmailSender
 
-    return EmailSender(allowed, clock=clock, tls=trust)
+    return EmailSender(allowed, clock=clock, tls=tls)

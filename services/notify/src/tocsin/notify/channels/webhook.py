@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.channels.cloudevent import CONTENT_TYPE, cloudevent
@@ -64,7 +65,9 @@ class WebhookSender:
             **signature_headers(signing, str(message.event_id), now, body),
             **trace_headers(),
         }
-        return await self._http.call(HttpRequest(channel.config.url, body, headers), secrets)
+        url = channel.config.url
+        # It is shown to operators; what is a token in it is still not for the log.
+        return await self._http.call(HttpRequest(url, body, headers), replace(secrets, url=url))
 
     async def close(self) -> None:
         """Nothing is held open between attempts."""

@@ -222,6 +222,8 @@ class Claiming:
 def _told_as(case: Case, send: Send) -> Case:
     """Give the notification the type under which it is told; notices have but one."""
     notification, told_as = case.notification, send.told_as
+    if notification.type is told_as:
+        return case
     if not isinstance(notification, Notification) or not isinstance(told_as, EventType):
         return case
     return replace(case, notification=replace(notification, type=told_as))
@@ -231,10 +233,11 @@ def _filled_in(case: Case, explained: Mapping[UUID, int]) -> Message:
     notification = case.notification
     if not isinstance(notification, Notification):
         return notification
+    explained_count = explained.get(case.telling.alert_id, 0)
+    if not case.collapsed_count and not explained_count:
+        return notification  # which has none of its own
     return replace(
-        notification,
-        collapsed_count=case.collapsed_count,
-        explained_count=explained.get(case.telling.alert_id, 0),
+        notification, collapsed_count=case.collapsed_count, explained_count=explained_count
     )
 
 

@@ -86,6 +86,11 @@ class Dispatcher:
         """Whether it runs, and its last look at the database was answered."""
         return self._works and self._loop.is_running
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         await self._loop.start()
 

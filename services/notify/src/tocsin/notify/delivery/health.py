@@ -12,6 +12,7 @@ from tocsin.common.errors import ResourceExhaustedError, UnavailableError
 from tocsin.notify.delivery import breaker
 from tocsin.notify.delivery.breaker import TOO_MANY_REQUESTS
 from tocsin.notify.delivery.throttle import paused
+from tocsin.notify.domain.delivery import AttemptOutcome
 from tocsin.notify.domain.health import Breaker, BreakerState, Bucket
 from tocsin.notify.store import channel_states
 
@@ -54,7 +55,9 @@ class HealthRecord:
         Without a database it is left out.
         """
         now, last = self._clock.now(), self._last
-        if last is not None and all(says_nothing_new(last, each, now) for each in receipts):
+        arrived = next((each for each in receipts if _arrived(each)), None)
+        looked_at = [each for each in receipts if each is arrived or not _arrived(each)]
+        if last is not None and all(says_nothing_new(last, each, now) for each in looked_at):
             return
         try:
             self._last = await record(self._database, self._channel_id, receipts, now, self._rule)
@@ -93,6 +96,10 @@ def says_nothing_new(last: Breaker, receipt: Receipt, now: datetime) -> bool:
         return False
     after = breaker.after(last, [receipt], now, breaker.BreakerRule())
     return not _differs(last, after)
+
+
+def _arrived(receipt: Receipt) -> bool:
+    return receipt.outcome is AttemptOutcome.DELIVERED and receipt.retry_after is None
 
 
 def _differs(before: Breaker, after: Breaker) -> bool:

@@ -32,6 +32,7 @@ from tocsin.notify.delivery.settling import Settlement, Settlements, settle_all
 from tocsin.notify.delivery.wrong_clocks import ClockWatch, disbelieve
 from tocsin.notify.domain.delivery import AttemptOutcome, Receipt
 from tocsin.notify.store import channel_states
+from tocsin.notify.store.columns import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,8 +163,9 @@ class DeliveryQueue:
                     (claim.delivery_id, claim.token, each.told_as.value)
                     for claim, each in zip(claims, chosen, strict=True)
                 ]
-                columns = map(list, zip(*rows, strict=True))
-                await connection.execute(statements.LEASE, *columns, now + self._lease, now)
+                await connection.execute(
+                    statements.LEASE, *columns_of(rows, 3), now + self._lease, now
+                )
         is_all = looked_at < look and len(claims) < room
         return Taken(tuple(claims), is_all=is_all), looked_at
 
@@ -247,7 +249,9 @@ class DeliveryQueue:
                 )
                 for row in rows
             ]
-            return len(await settle_all(connection, settlements))
+            held: set[UUID] = set()
+            await settle_all(connection, settlements, held)
+            return len(held)
 
     async def disbelieve_future(self) -> int:
         """Let what waits for a time that a wrong clock has set be due now; return how many."""

@@ -111,11 +111,10 @@ class Recorder:
 
     def _tell(self, results: Sequence[tuple[Claim, bool | BaseException]]) -> None:
         for claim, result in results:
-            told = _log.bind(delivery_id=str(claim.delivery_id))
             if result is False:
-                told.warning("late_settle_refused")
+                _log.warning("late_settle_refused", delivery_id=str(claim.delivery_id))
             elif isinstance(result, BaseException) and not isinstance(result, _AWAY):
-                told.error("delivery_failed", exc_info=result)
+                _log.error("delivery_failed", delivery_id=str(claim.delivery_id), exc_info=result)
 
     async def _after_disabling(self, claim: Claim, receipt: Receipt | None) -> Receipt | None:
         """Disable the channel where the far side asks for it."""

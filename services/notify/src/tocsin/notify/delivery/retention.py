@@ -39,6 +39,11 @@ class Retention:
         self._forgotten = 0
         self._loop = BackgroundLoop("retention", self._step)
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         await self._loop.start()
 

@@ -1,64 +1,12 @@
 """The SQL of settling, with the numbers and the order of locks of `statements`."""
 
-# The first news that a channel was told of an alert begins the wait for a reminder, where its route
-# asks for one: one rule for both statements. What `settled`, `subject` and `known` are, they say.
-_REMINDED = """\
-       SET maybe_told = true,
-           next_reminder_time = coalesce(t.next_reminder_time, CASE
-               WHEN t.reminder_count = 0 AND NOT t.is_over
-                    AND coalesce(subject.told_as, 1) NOT IN (4, 6)
-               THEN settled.finish_time + remind.after
-           END)
-"""
-_BY_THE_ROUTE = """\
-      LEFT JOIN routes r ON r.route_id = known.route_id
-     CROSS JOIN LATERAL (
-               SELECT make_interval(secs => (r.config -> 'reminders'
-                                                      ->> 'first_after_seconds')::double precision)
-           ) AS remind (after)
-"""
-
 # What the far side took, digests apart: nothing is carried by it, nothing is put off for it. Nearly
-# all end so, and the statement below takes PostgreSQL longer to plan than to run.
-SETTLE_DELIVERED = f"""
-WITH given AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[],
-                         $6::timestamptz[])
-        AS given (own_id, token, retry_count, status_code, detail, finish_time)
-), subject AS (
-    SELECT d.delivery_id, d.channel_id, d.alert_id, d.told_as
-      FROM given JOIN deliveries d ON d.delivery_id = given.own_id
-       AND d.state = 2 AND d.lease_token = given.token
-     WHERE NOT EXISTS (SELECT FROM deliveries c WHERE c.carried_by = given.own_id OFFSET 0)
-), known AS (
-    SELECT t.channel_id, t.alert_id, t.route_id
-      FROM tellings t JOIN subject USING (channel_id, alert_id)
-     ORDER BY t.channel_id, t.alert_id FOR UPDATE OF t
-), settled AS (
-    UPDATE deliveries d
-       SET state = 3, reason = 0, held_by = NULL, state_reason = '',
-           retry_count = given.retry_count, next_attempt_time = NULL, maybe_told = true,
-           settle_time = given.finish_time, lease_token = NULL, lease_expire_time = NULL
-      FROM given JOIN subject ON subject.delivery_id = given.own_id
-     WHERE d.delivery_id = given.own_id AND d.lease_token = given.token AND d.state = 2
-       AND (SELECT count(*) FROM known) IS NOT NULL
-    RETURNING given.*, d.attempt_count
-), told AS (
-    UPDATE tellings t
-{_REMINDED}      FROM settled JOIN subject ON subject.delivery_id = settled.own_id
-      JOIN known USING (channel_id, alert_id)
-{_BY_THE_ROUTE}     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
-       AND (NOT t.maybe_told OR (t.next_reminder_time IS NULL AND remind.after IS NOT NULL))
-), closed AS (
-    UPDATE attempts a
-       SET finish_time = settled.finish_time, outcome = 1, status_code = settled.status_code,
-           detail = settled.detail
-      FROM settled
-     WHERE a.delivery_id = settled.own_id AND a.number = settled.attempt_count
-)
-SELECT token FROM settled
-"""  # noqa: S608 -- constants
+# all end so. migrations/versions/notify0006_queue_functions.py has its text.
+SETTLE_DELIVERED = "SELECT settle_delivered_1($1, $2, $3, $4, $5, $6)"
 
+# The first news that a channel was told of an alert begins the wait for a reminder, where its route
+# asks for one: `told` has the same rule as that function.
+#
 # What a digest carries ends with it. Where newer news wait behind what is to be retried, they take
 # its place and its time; behind a digest that is to be retried they are put off until then: every
 # claim would look at them.
@@ -67,7 +15,7 @@ SELECT token FROM settled
 #
 # A newer one that came while this statement waited for its locks is not seen. It is told by the
 # unique index `deliveries_one_waiting_per_alert`, and then the statement is run again.
-SETTLE = f"""
+SETTLE = """
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[],
                          $6::integer[], $7::timestamptz[], $8::boolean[], $9::timestamptz[],
@@ -137,8 +85,19 @@ WITH given AS (
      WHERE d.delivery_id = behind.delivery_id AND d.state IN (1, 6)
 ), told AS (
     UPDATE tellings t
-{_REMINDED}      FROM settled JOIN subject USING (own_id) JOIN known USING (channel_id, alert_id)
-{_BY_THE_ROUTE}     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
+       SET maybe_told = true,
+           next_reminder_time = coalesce(t.next_reminder_time, CASE
+               WHEN t.reminder_count = 0 AND NOT t.is_over
+                    AND coalesce(subject.told_as, 1) NOT IN (4, 6)
+               THEN settled.finish_time + remind.after
+           END)
+      FROM settled JOIN subject USING (own_id) JOIN known USING (channel_id, alert_id)
+      LEFT JOIN routes r ON r.route_id = known.route_id
+     CROSS JOIN LATERAL (
+               SELECT make_interval(secs => (r.config -> 'reminders'
+                                                      ->> 'first_after_seconds')::double precision)
+           ) AS remind (after)
+     WHERE t.channel_id = subject.channel_id AND t.alert_id = subject.alert_id
        AND settled.maybe_told
        AND (NOT t.maybe_told OR (t.next_reminder_time IS NULL AND remind.after IS NOT NULL))
 ), closed AS (
@@ -154,4 +113,20 @@ WITH given AS (
        AND settled.outcome IS NULL
 )
 SELECT token FROM settled
-"""  # noqa: S608 -- constants
+"""
+
+# What was claimed took a token of its channel's bucket, and gives it back when it was not begun. A
+# pause that the far side has asked for meanwhile has its own token.
+REFUND = """
+WITH given AS (
+    SELECT channel_id, count(*) AS count FROM deliveries
+     WHERE delivery_id = ANY($1::uuid[]) GROUP BY channel_id
+), locked AS (
+    SELECT s.channel_id FROM channel_states s JOIN given USING (channel_id)
+     WHERE s.tokens_time <= $2
+     ORDER BY s.channel_id FOR UPDATE OF s
+)
+UPDATE channel_states s SET tokens = s.tokens + given.count
+  FROM given JOIN locked USING (channel_id)
+ WHERE s.channel_id = given.channel_id AND s.tokens_time <= $2
+"""

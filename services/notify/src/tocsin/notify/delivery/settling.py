@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -15,9 +16,10 @@ import asyncpg
 from tocsin.common.errors import TocsinError
 from tocsin.notify.delivery import settle_statements
 from tocsin.notify.domain.delivery import DeliveryState
+from tocsin.notify.store.columns import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -80,40 +82,44 @@ class Settlement:
 
 
 async def settle_all(
-    connection: asyncpg.Connection, settlements: Sequence[Settlement]
-) -> set[UUID]:
-    """Write what became of deliveries; return the tokens of those that were still held.
+    connection: asyncpg.Connection, settlements: Sequence[Settlement], held: set[UUID]
+) -> None:
+    """Write what became of deliveries; add the tokens of those that were still held to `held`.
 
-    Call it outside of any transaction: newer news of one of the alerts, or another replica, may
-    come in between, and then all is written again.
+    When it fails, `held` has those that are written. Call it outside of any transaction: newer
+    news of one of the alerts, or another replica, may come in between, and then all is written
+    again.
     """
     delivered = [each.delivered_columns() for each in settlements if each.is_delivered]
-    held: set[UUID] = set()
     if delivered:
-        held |= await _insist(connection, settle_statements.SETTLE_DELIVERED, delivered)
+        held |= await _insist(partial(_settle_delivered, connection, columns_of(delivered, 6)))
     # Digests are among these, and what is not held any more.
     others = [each.columns() for each in settlements if each.token not in held]
     if others:
-        held |= await _insist(connection, settle_statements.SETTLE, others)
-    return held
+        held |= await _insist(partial(_settle, connection, columns_of(others, 13)))
+    back = [each for each in settlements if each.receipt is None and each.token in held]
+    if back:
+        ids, now = [each.delivery_id for each in back], max(each.now for each in back)
+        await connection.execute(settle_statements.REFUND, ids, now)
 
 
-async def _insist(
-    connection: asyncpg.Connection, statement: str, rows: Sequence[tuple[Any, ...]]
-) -> set[UUID]:
-    columns = [list(column) for column in zip(*rows, strict=True)]
+async def _insist(settle: Callable[[], Awaitable[set[UUID]]]) -> set[UUID]:
     for _ in range(_TRIES - 1):
         try:
-            return await _settle(connection, statement, columns)
+            return await settle()
         except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             continue
-    return await _settle(connection, statement, columns)
+    return await settle()
 
 
-async def _settle(
-    connection: asyncpg.Connection, statement: str, columns: list[list[Any]]
+async def _settle_delivered(
+    connection: asyncpg.Connection, columns: Sequence[list[Any]]
 ) -> set[UUID]:
-    return {row["token"] for row in await connection.fetch(statement, *columns)}
+    return set(await connection.fetchval(settle_statements.SETTLE_DELIVERED, *columns))
+
+
+async def _settle(connection: asyncpg.Connection, columns: Sequence[list[Any]]) -> set[UUID]:
+    return {row["token"] for row in await connection.fetch(settle_statements.SETTLE, *columns)}
 
 
 _Waiting = tuple[Settlement, "asyncio.Future[bool]"]
@@ -149,21 +155,28 @@ class Settlements:
             await self._write_batch(batch)
 
     async def _write_batch(self, batch: list[_Waiting]) -> None:
+        held: set[UUID] = set()
         try:
             async with self._database.connection() as connection:
-                held = await settle_all(connection, [settlement for settlement, _ in batch])
+                await settle_all(connection, [settlement for settlement, _ in batch], held)
         except Exception as error:  # noqa: BLE001 - told to whoever waits
+            _tell([each for each in batch if each[0].token in held], held)
+            unwritten = [each for each in batch if each[0].token not in held]
             if len(batch) > 1 and not isinstance(error, TocsinError):
-                for each in batch:  # one of them is refused: the others shall not suffer for it
+                for each in unwritten:  # one is refused: the others shall not suffer for it
                     await self._write_batch([each])
                 return
-            for _, written in batch:
+            for _, written in unwritten:
                 if not written.done():
                     written.set_exception(error)
         else:
-            for settlement, written in batch:
-                if not written.done():
-                    written.set_result(settlement.token in held)
+            _tell(batch, held)
+
+
+def _tell(batch: Sequence[_Waiting], held: Collection[UUID]) -> None:
+    for settlement, written in batch:
+        if not written.done():
+            written.set_result(settlement.token in held)
 
 
 def storable(text: str) -> str:

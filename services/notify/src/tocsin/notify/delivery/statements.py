@@ -49,17 +49,8 @@ SELECT d.delivery_id, d.alert_id, d.attempt_count, d.retry_count, d.reason, d.he
    FOR UPDATE OF t SKIP LOCKED
 """
 
-DUE = f"""
-WITH chosen AS (
-    SELECT d.*, d.next_attempt_time AS due_time FROM deliveries d
-     WHERE d.channel_id = $1 AND d.state IN (1, 6) AND d.next_attempt_time <= $2
-    {_HAS_ITS_TURN}
-     ORDER BY d.next_attempt_time, d.sequence
-     LIMIT $3
-       FOR UPDATE SKIP LOCKED
-)
-{_CASES}
-"""  # noqa: S608 - of constants
+# What is due, in the same columns; migrations/versions/notify0006_queue_functions.py has its text.
+DUE = "SELECT * FROM due_1($1, $2, $3)"
 
 # The others of some groups, whether or not they are due.
 MATES = f"""
@@ -112,19 +103,7 @@ SELECT held_by, count(*) FROM deliveries
  GROUP BY held_by
 """
 
-LEASE = """
-WITH leased AS (
-    UPDATE deliveries d
-       SET state = 2, reason = 0, held_by = NULL, told_as = given.told_as,
-           lease_token = given.token, lease_expire_time = $4, next_attempt_time = NULL,
-           attempt_count = d.attempt_count + 1
-      FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS given (delivery_id, token, told_as)
-     WHERE d.delivery_id = given.delivery_id
-    RETURNING d.delivery_id, d.attempt_count
-)
-INSERT INTO attempts (delivery_id, number, start_time, status_code, detail)
-SELECT delivery_id, attempt_count, $5, 0, '' FROM leased
-"""
+LEASE = "SELECT lease_1($1, $2, $3, $4, $5)"
 
 # Without a lock: the tokens tell what is settled in the meantime.
 LOST = """
@@ -136,10 +115,13 @@ SELECT delivery_id, lease_token, retry_count
 """
 
 FIRST_DUE = """
-SELECT min(next_attempt_time) FROM deliveries WHERE channel_id = $1 AND state IN (1, 6)
+SELECT next_attempt_time FROM deliveries
+ WHERE channel_id = $1 AND state IN (1, 6) AND next_attempt_time IS NOT NULL
+ ORDER BY next_attempt_time LIMIT 1
 """
 
 NEXT_DUE = """
-SELECT min(next_attempt_time) FROM deliveries
+SELECT next_attempt_time FROM deliveries
  WHERE channel_id = $1 AND state IN (1, 6) AND next_attempt_time > $2
+ ORDER BY next_attempt_time LIMIT 1
 """

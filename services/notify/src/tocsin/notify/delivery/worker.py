@@ -191,6 +191,7 @@ class ChannelWorker:
             if self._claimed_since + self._limit > claim.lease_expire_time:
                 _log.warning("lease_too_short", delivery_id=str(claim.delivery_id))
                 self._recorder.add((claim, None))  # this process stood still since the claim
+                self._pace.doubt()
                 continue
             receipt = await self._attempt(claim)
             self._recorder.add((claim, receipt))

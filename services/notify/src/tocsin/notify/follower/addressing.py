@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.domain.decision import DecisionReason, KeptDecision
 from tocsin.notify.domain.notification import AlertStatus, EventType
-from tocsin.notify.domain.route import Address
 from tocsin.notify.router.tree import route
 from tocsin.notify.store.collapse import NewDelivery
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from tocsin.common.ids import NewId
     from tocsin.notify.domain.notification import Notification
-    from tocsin.notify.domain.route import Route
-    from tocsin.notify.domain.telling import Telling
+    from tocsin.notify.domain.route import Address, Route
     from tocsin.notify.store.inbox import Taken
 
 
@@ -34,17 +32,17 @@ class Addressed:
 class Addressing:
     """Addresses the events of one transaction, in their order.
 
-    `channels` are those that are not deleted, with whether they are enabled; `tellings` what they
-    know of the alerts that the events are about. A channel that something of an alert was
-    addressed to gets all that comes later, whatever the routes say: also while it is disabled,
-    where it waits, so that a beginning that waits there meets its end.
+    `channels` are those that are not deleted, with whether they are enabled; `followers` which of
+    them heard of the alerts that the events are about, and by which route. A channel that
+    something of an alert was addressed to gets all that comes later, whatever the routes say: also
+    while it is disabled, where it waits, so that a beginning that waits there meets its end.
     """
 
     def __init__(
         self,
         routes: Sequence[Route],
         channels: Mapping[UUID, bool],
-        tellings: Iterable[Telling],
+        followers: Iterable[tuple[UUID, Address]],
         *,
         new_id: NewId,
     ) -> None:
@@ -52,12 +50,9 @@ class Addressing:
         self._enabled = frozenset(each for each, enabled in channels.items() if enabled)
         self._new_id = new_id
         self._followers: dict[UUID, dict[UUID, Address]] = {}
-        for telling in tellings:
-            if telling.channel_id in channels:
-                self._follow(
-                    telling.alert_id,
-                    Address(telling.channel_id, telling.route_id, telling.group_key),
-                )
+        for alert_id, address in followers:
+            if address.channel_id in channels:
+                self._follow(alert_id, address)
 
     def address(self, events: Iterable[Taken], now: datetime) -> Addressed:
         deliveries: list[NewDelivery] = []

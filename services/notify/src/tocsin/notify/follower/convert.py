@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 from tocsin.api.alert.v1.alert_pb2 import ALERT_STATUS_RESOLVED, Alert
@@ -18,12 +18,17 @@ from tocsin.notify.domain.notification import (
     ResolveReason,
     Severity,
 )
-from tocsin.notify.store.documents import alert_document, to_document
+from tocsin.notify.store.documents import (
+    alert_document,
+    alert_text,
+    document_text,
+    to_document,
+)
 from tocsin.notify.store.inbox import Cursor, InboxEvent
 from tocsin.notify.store.known_alerts import KnownAlert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -50,23 +55,34 @@ class Arrivals:
     resolved: frozenset[UUID] = frozenset()
 
 
+class _AlertRead(NamedTuple):
+    """An alert of the stream and its document, or why it cannot be read."""
+
+    view: AlertView | None
+    text: str | None
+    refusal: str = ""
+
+
 def arrivals(batch: StreamBatch) -> Arrivals:
     """Read a batch of the stream. Raises UnreadableError only for an unreadable position."""
     cursor = to_cursor(batch.position)
     known = {each.alert_id: each for each in map(_known, batch.snapshot) if each is not None}
     resolved: set[UUID] = set()
+    events = []
     for received in batch.events:
-        _follow(received.event, known, resolved)
-    events = tuple(inbox_event(received, cursor) for received in batch.events)
-    return Arrivals(cursor, events, known, frozenset(resolved))
+        alert = _read(received.event.alert)
+        _follow(received.event, alert, known, resolved)
+        events.append(_inbox_event(received, alert, cursor))
+    return Arrivals(cursor, tuple(events), known, frozenset(resolved))
 
 
-def inbox_event(received: StreamEvent, cursor: Cursor) -> InboxEvent:
+def _inbox_event(received: StreamEvent, alert: _AlertRead, cursor: Cursor) -> InboxEvent:
     """Read one event; one that cannot be read comes back in quarantine."""
     try:
-        notification = _notification(received.event, synthetic=received.synthetic)
-        document = to_document(notification)
-        _refuse_nul(document)
+        notification = _notification(received.event, alert, synthetic=received.synthetic)
+        document = document_text(notification, alert.text or "")
+        if _may_hold_nul(document):
+            _refuse_nul(to_document(notification))
     except UnreadableError as error:
         return _quarantined(received, cursor, str(error))
     return InboxEvent(
@@ -100,8 +116,9 @@ def to_position(cursor: Cursor) -> Position:
     return Position(epoch=str(cursor.epoch), revision=cursor.revision)
 
 
-def to_alerts(payloads: Iterable[bytes]) -> list[Alert]:
-    return [Alert.FromString(payload) for payload in payloads]
+def to_alerts(payloads: Iterable[bytes]) -> Iterator[Alert]:
+    """Read alerts one by one: as messages all of them take much room."""
+    return map(Alert.FromString, payloads)
 
 
 def to_known(payloads: Iterable[bytes]) -> list[KnownAlert]:
@@ -109,9 +126,11 @@ def to_known(payloads: Iterable[bytes]) -> list[KnownAlert]:
     return [each for each in map(_known, to_alerts(payloads)) if each is not None]
 
 
-def _follow(event: AlertEvent, known: dict[UUID, KnownAlert], resolved: set[UUID]) -> None:
+def _follow(
+    event: AlertEvent, read: _AlertRead, known: dict[UUID, KnownAlert], resolved: set[UUID]
+) -> None:
     """Note what an event says of its alert, also when it cannot be rendered."""
-    alert = _known(event.alert)
+    alert = _known(event.alert, read)
     if alert is None:
         return
     over = event.type == ALERT_EVENT_TYPE_RESOLVED or event.alert.status == ALERT_STATUS_RESOLVED
@@ -123,21 +142,27 @@ def _follow(event: AlertEvent, known: dict[UUID, KnownAlert], resolved: set[UUID
         known[alert.alert_id] = alert
 
 
-def _known(alert: Alert) -> KnownAlert | None:
-    try:
-        alert_id = UUID(alert.alert_id)
-    except ValueError:
+def _known(alert: Alert, read: _AlertRead | None = None) -> KnownAlert | None:
+    read = read or _read(alert)
+    alert_id = _uuid_or_none(alert.alert_id) if read.view is None else read.view.alert_id
+    if alert_id is None:
         return None
-    return KnownAlert(alert_id, alert.version, alert.SerializeToString(), _document(alert))
+    text = None if read.refusal else read.text
+    return KnownAlert(alert_id, alert.version, alert.SerializeToString(), text)
 
 
-def _document(alert: Alert) -> dict[str, Any] | None:
+def _read(alert: Alert) -> _AlertRead:
     try:
-        document = alert_document(_alert(alert))
-        _refuse_nul(document)
-    except UnreadableError:
-        return None
-    return document
+        view = _alert(alert)
+    except UnreadableError as error:
+        return _AlertRead(None, None, str(error))
+    text = alert_text(view)
+    try:
+        if _may_hold_nul(text):
+            _refuse_nul(alert_document(view))
+    except UnreadableError as error:
+        return _AlertRead(view, text, str(error))
+    return _AlertRead(view, text)
 
 
 def _quarantined(received: StreamEvent, cursor: Cursor, reason: str) -> InboxEvent:
@@ -158,15 +183,17 @@ def _quarantined(received: StreamEvent, cursor: Cursor, reason: str) -> InboxEve
     )
 
 
-def _notification(event: AlertEvent, *, synthetic: bool) -> Notification:
+def _notification(event: AlertEvent, alert: _AlertRead, *, synthetic: bool) -> Notification:
     if not event.HasField("alert"):
         raise UnreadableError("alert: is missing")
+    if alert.view is None:
+        raise UnreadableError(alert.refusal)
     return Notification(
         event_id=_uuid(event.event_id, "event_id"),
         type=_enum(EventType, event.type, "type"),
         epoch=_uuid(event.position.epoch, "position.epoch"),
         revision=event.position.revision,
-        alert=_alert(event.alert),
+        alert=alert.view,
         actor=event.actor,
         on_behalf_of=event.on_behalf_of,
         note=event.note,
@@ -247,6 +274,11 @@ def _time_or_none(message: Alert | AlertEvent, name: str) -> datetime | None:
         return timestamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise UnreadableError(f"{name}: is not in the years 1 to 9999") from None
+
+
+def _may_hold_nul(text: str) -> bool:
+    """Whether a document may hold a NUL character: JSON writes it in one way."""
+    return "\\u0000" in text
 
 
 def _refuse_nul(value: object, path: str = "") -> None:

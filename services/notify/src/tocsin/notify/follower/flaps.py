@@ -24,12 +24,18 @@ if TYPE_CHECKING:
     from tocsin.notify.domain.flap import FlapRule
     from tocsin.notify.domain.notification import AlertView, Notification
     from tocsin.notify.store.flaps import FlapKey
-    from tocsin.notify.store.inbox import Taken
+    from tocsin.notify.store.inbox import InboxEvent, TakenIn
+
+
+def keys_of(events: Iterable[InboxEvent], rule: FlapRule) -> set[FlapKey]:
+    """Return the keys that these events may make flap."""
+    told = (event.notification for event in events) if rule.raises else ()
+    return {_key(each.alert) for each in told if each is not None and _may_count(each)}
 
 
 async def beginnings(
     connection: asyncpg.Connection,
-    taken: Sequence[Taken],
+    new: TakenIn,
     addressed: Sequence[NewDelivery],
     *,
     rule: FlapRule,
@@ -41,10 +47,12 @@ async def beginnings(
     They go to whom the raise is addressed. Only raises that would be told count: what a silence
     or another alert holds back makes no noise.
     """
-    raised = await _counting(connection, taken, addressed, now) if rule.raises else []
+    raised = await _counting(connection, new, addressed, now) if rule.raises else []
     if not raised:
         return []
-    remembered = await flaps.lock(connection, {_key(each.alert) for each in raised})
+    remembered: dict[FlapKey, Flap] = {}
+    if new.any_raised_before:
+        remembered = await flaps.lock(connection, {_key(each.alert) for each in raised})
     made: list[NewDelivery] = []
     for each in raised:
         key = _key(each.alert)
@@ -61,18 +69,18 @@ async def beginnings(
 
 async def _counting(
     connection: asyncpg.Connection,
-    taken: Iterable[Taken],
+    new: TakenIn,
     addressed: Iterable[NewDelivery],
     now: datetime,
 ) -> list[Notification]:
     named = {each.event_id for each in addressed}
     raised = [
         each.notification
-        for each in taken
+        for each in new.taken
         if each.notification.event_id in named and _may_count(each.notification)
     ]
-    if not raised:
-        return []
+    if not raised or not new.any_silences:
+        return raised
     current = await silences.read_current(connection, now)
     return [each for each in raised if silencing(current, each.alert, now) is None]
 

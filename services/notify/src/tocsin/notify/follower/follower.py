@@ -104,14 +104,14 @@ class Follower:
     async def _follow(self, connection: asyncpg.Connection) -> None:
         cursor = await inbox.read_cursor(connection)
         self._began = cursor is not None
+        self._intake.begin()
         bare = await known_alerts.read_bare_payloads(connection)
         await known_alerts.keep(connection, to_known(bare))
-        known = to_alerts(await known_alerts.read_payloads(connection))
         subscription = EventSubscription(
             self._alert_channel,
             after=None if cursor is None else to_position(cursor),
             on_first="snapshot_known",
-            known=known,
+            known=to_alerts(await known_alerts.read_payloads(connection)),
             on_state=self._set_well,
             clock=self._clock,
         )

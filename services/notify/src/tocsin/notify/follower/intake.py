@@ -14,7 +14,8 @@ from tocsin.notify.domain.flap import NEVER_FLAPPING
 from tocsin.notify.follower import flaps
 from tocsin.notify.follower.addressing import Addressing
 from tocsin.notify.follower.convert import Arrivals, arrivals, quarantined
-from tocsin.notify.store import decisions, deliveries_waiting, inbox, known_alerts, routes, tellings
+from tocsin.notify.store import decisions, deliveries_waiting, inbox, routes
+from tocsin.notify.store.inbox import InboxWrite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tocsin.common.clock import Clock
     from tocsin.common.ids import NewId
     from tocsin.notify.domain.flap import FlapRule
+    from tocsin.notify.domain.route import Route
     from tocsin.notify.store.inbox import Cursor, InboxEvent
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +46,12 @@ class Intake:
         self._clock = clock
         self._flap_rule = flap_rule
         self._new_id = new_id
+        # The stamp of the routes that were read last, and these.
+        self._routes: tuple[str, Sequence[Route]] = ("", ())
+
+    def begin(self) -> None:
+        """Forget what was read: from here on it may be another database, restored in its place."""
+        self._routes = ("", ())
 
     async def keep(
         self, connection: asyncpg.Connection, before: Cursor | None, batch: StreamBatch
@@ -99,30 +107,33 @@ class Intake:
                 await inbox.begin_at(connection, came.cursor, now)
                 if caught_up:
                     await inbox.note_caught_up(connection, came.cursor, now)
-            else:
-                await inbox.advance(connection, before, came.cursor, now, caught_up=caught_up)
-            await self._take_in(connection, came.events, now)
-            await known_alerts.keep(connection, came.known.values())
-            await known_alerts.forget(connection, came.resolved)
+            write = InboxWrite(
+                before,
+                came.cursor,
+                came.events,
+                caught_up=caught_up,
+                known=came.known.values(),
+                resolved=came.resolved,
+                raised=flaps.keys_of(came.events, self._flap_rule),
+            )
+            await self._take_in(connection, write, now)
 
     async def _take_in(
-        self, connection: asyncpg.Connection, events: Sequence[InboxEvent], now: datetime
+        self, connection: asyncpg.Connection, write: InboxWrite, now: datetime
     ) -> None:
-        taken = await inbox.add(connection, events, now)
-        if not taken:
+        new = await inbox.take_in(connection, write, now)
+        if not new.taken:
             return
-        channels = await inbox.lock_channels(connection)
-        alert_ids = {each.notification.alert.alert_id for each in taken}
         addressing = Addressing(
-            await routes.read_all(connection),
-            channels,
-            await tellings.of_alerts(connection, alert_ids),
+            await self._read_routes(connection, new.routes_stamp),
+            new.channels,
+            new.followers,
             new_id=self._new_id,
         )
-        addressed = addressing.address(taken, now)
+        addressed = addressing.address(new.taken, now)
         flapping = await flaps.beginnings(
             connection,
-            taken,
+            new,
             addressed.deliveries,
             rule=self._flap_rule,
             now=now,
@@ -130,6 +141,12 @@ class Intake:
         )
         await deliveries_waiting.address(connection, [*addressed.deliveries, *flapping], now)
         await decisions.add(connection, addressed.missed)
+
+    async def _read_routes(self, connection: asyncpg.Connection, stamp: str) -> Sequence[Route]:
+        """Return the routes, read again only when any of them has changed."""
+        if self._routes[0] != stamp:
+            self._routes = stamp, await routes.read_all(connection)
+        return self._routes[1]
 
     async def _sorted_out(
         self, connection: asyncpg.Connection, came: Arrivals, batch: StreamBatch
@@ -146,7 +163,8 @@ class Intake:
         attempt = connection.transaction()
         await attempt.start()
         try:
-            await self._take_in(connection, [event], self._clock.now())
+            write = InboxWrite(None, inbox.Cursor(event.epoch, event.revision), [event])
+            await self._take_in(connection, write, self._clock.now())
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if not _is_refused_data(error):
                 raise

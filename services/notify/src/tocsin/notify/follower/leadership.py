@@ -24,7 +24,8 @@ _LOCK = 0x666F6C6C6F77
 _KEEPALIVE = """
 SELECT set_config('tcp_keepalives_idle', '10', false),
        set_config('tcp_keepalives_interval', '5', false),
-       set_config('tcp_keepalives_count', '2', false)
+       set_config('tcp_keepalives_count', '2', false),
+       set_config('tcp_user_timeout', '20000', false)
 """
 
 

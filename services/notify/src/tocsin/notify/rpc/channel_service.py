@@ -155,6 +155,8 @@ class ChannelService(channel_service_pb2_grpc.ChannelServiceServicer):
         self, request: api.TestChannelRequest, context: Context
     ) -> api.TestChannelResponse:
         channel_id = id_of("channel_id", request.channel_id)
+        # Before it is sent: whatever becomes of it, it may have been told.
+        await self._store.note_trial(channel_id, act_of(context, "ChannelService/TestChannel"))
         begun = self._clock.now()
         receipt = await self._try(channel_id)
         attempt = Attempt(

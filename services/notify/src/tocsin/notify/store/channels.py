@@ -200,6 +200,16 @@ class ChannelStore:
         async with self._database.core() as connection:
             return bool((await connection.execute(statement)).rowcount)
 
+    async def note_trial(self, channel_id: UUID, act: Act | None) -> None:
+        """Write down that somebody is about to try a channel.
+
+        Raises NotFoundError (CHANNEL_NOT_FOUND).
+        """
+        async with self._database.core() as connection:
+            row = await _row(connection, channel_id)
+            now = self._clock.now()
+            await write_down(connection, act, now, subject=channel_id, name=row.display_name)
+
     async def delete(self, channel_id: UUID, *, act: Act | None = None) -> int:
         """Delete a channel and wipe its secrets; what it has not delivered ends as DEAD.
 

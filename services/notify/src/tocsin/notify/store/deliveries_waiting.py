@@ -12,6 +12,7 @@ from tocsin.notify.domain.delivery import DeliveryState
 from tocsin.notify.domain.notice import message_type
 from tocsin.notify.store import tellings
 from tocsin.notify.store.collapse import Waiting, collapse
+from tocsin.notify.store.columns import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,46 +21,13 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from tocsin.notify.domain.telling import Telling
     from tocsin.notify.store.collapse import NewDelivery, Placed
     from tocsin.notify.store.tellings import Pair
 
-# States are written as numbers so that the partial indexes serve: 1 PENDING, 6 HELD.
-_WAITING = """
-SELECT d.delivery_id, d.channel_id, d.alert_id, d.state, d.next_attempt_time, d.collapsed_count,
-       i.type
-  FROM unnest($1::uuid[], $2::uuid[]) AS given (channel_id, alert_id)
-  JOIN deliveries d ON d.channel_id = given.channel_id AND d.alert_id = given.alert_id
-   AND d.state IN (1, 6) AND d.carried_by IS NULL
-  JOIN inbox_events i ON i.event_id = d.event_id
- ORDER BY d.delivery_id
-   FOR UPDATE OF d
-"""
-
-# 7 is SUPERSEDED, 30 COLLAPSED.
-_SUPERSEDE = """
-UPDATE deliveries d
-   SET state = 7, state_reason = '', reason = 30, held_by = given.newer, next_attempt_time = NULL,
-       settle_time = $3
-  FROM unnest($1::uuid[], $2::uuid[]) AS given (delivery_id, newer)
- WHERE d.delivery_id = given.delivery_id
-"""
-
-_ADD = """
-INSERT INTO deliveries (delivery_id, event_id, channel_id, alert_id, sequence, state, state_reason,
-                        attempt_count, retry_count, maybe_told, next_attempt_time, reason, held_by,
-                        route_id, follows, group_key, collapsed_count, expire_time, create_time,
-                        settle_time)
-SELECT delivery_id, event_id, channel_id, alert_id, sequence,
-       CASE WHEN newer IS NULL THEN 1 ELSE 7 END, '', 0, 0, false,
-       CASE WHEN newer IS NULL THEN due END, CASE WHEN newer IS NULL THEN 0 ELSE 30 END, newer,
-       route_id, follows, group_key, collapsed_count, expire_time, $13,
-       CASE WHEN newer IS NOT NULL THEN $13::timestamptz END
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[],
-              $7::uuid[], $8::uuid[], $9::boolean[], $10::text[], $11::integer[],
-              $12::timestamptz[])
-       AS given (delivery_id, event_id, channel_id, alert_id, sequence, due, newer, route_id,
-                 follows, group_key, collapsed_count, expire_time)
-"""
+# Each is one round trip; migrations/versions/notify0006_queue_functions.py has their text.
+_STAND_IN_LINE = "SELECT * FROM stand_in_line_1($1, $2)"
+_ADDRESS = f"SELECT address_1({', '.join(f'${place}' for place in range(1, 23))})"
 
 # In the order in which everybody locks deliveries.
 _WAKE = """
@@ -87,18 +55,17 @@ async def address(
     """
     if not rows:
         return 0
-    pairs = sorted({row.pair for row in rows})
-    made, present = await tellings.make_and_lock(connection, pairs)
-    before = made | present
-    plan = collapse(rows, await _waiting(connection, list(present)), before, now)
-    if plan.superseded:
-        columns = map(list, zip(*plan.superseded, strict=True))
-        await connection.execute(_SUPERSEDE, *columns, now)
-    if plan.placed:
-        columns = map(list, zip(*map(_columns, plan.placed), strict=True))
-        await connection.execute(_ADD, *columns, now)
+    before, waiting = await _in_line(connection, sorted({row.pair for row in rows}))
+    plan = collapse(rows, waiting, before, now)
     changed = [telling for pair, telling in plan.tellings.items() if telling != before[pair]]
-    await tellings.save(connection, changed)
+    if plan.placed or changed:
+        await connection.execute(
+            _ADDRESS,
+            now,
+            *columns_of(plan.superseded, 2),
+            *columns_of([_delivery_columns(placed) for placed in plan.placed], 12),
+            *columns_of([_telling_columns(telling) for telling in changed], 7),
+        )
     return len(plan.placed)
 
 
@@ -108,11 +75,13 @@ async def wake_held_by(connection: asyncpg.Connection, holder: UUID, now: dateti
     return woken
 
 
-async def _waiting(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Waiting]:
-    if not pairs:
-        return {}
-    columns = [list(column) for column in zip(*pairs, strict=True)]
-    return {
+async def _in_line(
+    connection: asyncpg.Connection, pairs: Sequence[Pair]
+) -> tuple[dict[Pair, Telling], dict[Pair, Waiting]]:
+    """Lock the tellings of these pairs, in this order, and return them with what waits for them."""
+    rows = await connection.fetch(_STAND_IN_LINE, *columns_of(pairs, 2))
+    found = {(row["channel_id"], row["alert_id"]): tellings.telling_of(row) for row in rows}
+    waiting = {
         (row["channel_id"], row["alert_id"]): Waiting(
             row["delivery_id"],
             message_type(row["type"]),
@@ -120,11 +89,25 @@ async def _waiting(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dic
             row["next_attempt_time"],
             row["collapsed_count"],
         )
-        for row in await connection.fetch(_WAITING, *columns)
+        for row in rows
+        if row["delivery_id"] is not None
     }
+    return found, waiting
 
 
-def _columns(placed: Placed) -> tuple[object, ...]:
+def _telling_columns(telling: Telling) -> tuple[object, ...]:
+    return (
+        telling.channel_id,
+        telling.alert_id,
+        telling.route_id,
+        telling.group_key,
+        telling.is_over,
+        telling.reminder_count,
+        telling.next_reminder_time,
+    )
+
+
+def _delivery_columns(placed: Placed) -> tuple[object, ...]:
     new = placed.new
     return (
         new.delivery_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,12 +19,26 @@ from tocsin.notify.domain.notification import (
 
 def to_document(notification: Notification) -> dict[str, Any]:
     """Return the document of a notification: only what JSON has."""
+    return {**_own_document(notification), "alert": alert_document(notification.alert)}
+
+
+def document_text(notification: Notification, alert: str) -> str:
+    """Return the document of a notification as JSON; `alert` is the `alert_text` of its alert."""
+    own = json.dumps(_own_document(notification), ensure_ascii=False)
+    return f'{own[:-1]}, "alert": {alert}}}'
+
+
+def alert_text(alert: AlertView) -> str:
+    """Return the document of an alert as JSON."""
+    return json.dumps(alert_document(alert), ensure_ascii=False)
+
+
+def _own_document(notification: Notification) -> dict[str, Any]:
     return {
         "event_id": str(notification.event_id),
         "type": notification.type.value,
         "epoch": str(notification.epoch),
         "revision": notification.revision,
-        "alert": alert_document(notification.alert),
         "actor": notification.actor,
         "on_behalf_of": notification.on_behalf_of,
         "note": notification.note,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tocsin.notify.domain.telling import Root
 from tocsin.notify.store.documents import alert_of
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 class KnownAlert:
     """One alert; `payload` is the serialised Alert of the alert contract.
 
-    `document` is the same as `store.documents` writes it, None when it cannot be read.
+    `document` is the same as `store.documents` writes it, as JSON; None when it cannot be read.
     """
 
     alert_id: UUID
     version: int
     payload: bytes
-    document: dict[str, Any] | None = None
+    document: str | None = None
+
+    def columns(self) -> tuple[UUID, int, bytes, str | None]:
+        """Return the values of its row."""
+        return self.alert_id, self.version, self.payload, self.document
 
 
 _READ = "SELECT payload FROM known_alerts ORDER BY alert_id"
@@ -51,8 +55,6 @@ SELECT alert_id, version, payload, document::jsonb
 ON CONFLICT (alert_id) DO UPDATE
    SET version = excluded.version, payload = excluded.payload, document = excluded.document
 """
-
-_FORGET = "DELETE FROM known_alerts WHERE alert_id = ANY($1::uuid[])"
 
 # 6 is RESOLVED. The end of what was addressed to nobody is not found: it has no delivery.
 _ROOTS = """
@@ -101,21 +103,6 @@ async def read_roots(
 
 async def keep(connection: asyncpg.Connection, alerts: Collection[KnownAlert]) -> None:
     """Remember these alerts as they are now; at most one entry for each."""
-    if not alerts:
-        return
-    rows = [
-        (
-            alert.alert_id,
-            alert.version,
-            alert.payload,
-            None if alert.document is None else json.dumps(alert.document, ensure_ascii=False),
-        )
-        for alert in alerts
-    ]
-    await connection.execute(_KEEP, *map(list, zip(*rows, strict=True)))
-
-
-async def forget(connection: asyncpg.Connection, alert_ids: Collection[UUID]) -> None:
-    """Forget alerts that were resolved."""
-    if alert_ids:
-        await connection.execute(_FORGET, list(alert_ids))
+    if alerts:
+        rows = [alert.columns() for alert in alerts]
+        await connection.execute(_KEEP, *map(list, zip(*rows, strict=True)))

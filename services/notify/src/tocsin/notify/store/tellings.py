@@ -35,17 +35,6 @@ SELECT t.* FROM tellings t
 
 _OF_ALERTS = "SELECT * FROM tellings WHERE alert_id = ANY($1::uuid[]) ORDER BY channel_id, alert_id"
 
-_SAVE = """
-UPDATE tellings t
-   SET route_id = given.route_id, group_key = given.group_key, is_over = given.is_over,
-       reminder_count = given.reminder_count, next_reminder_time = given.next_reminder_time
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::integer[],
-              $7::timestamptz[])
-       AS given (channel_id, alert_id, route_id, group_key, is_over, reminder_count,
-                 next_reminder_time)
- WHERE t.channel_id = given.channel_id AND t.alert_id = given.alert_id
-"""
-
 
 async def lock(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Telling]:
     """Lock the tellings of these pairs until the end of the transaction, and return them.
@@ -53,59 +42,30 @@ async def lock(connection: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pa
     One that is not there yet is made. Locks are taken in the order of the key; take none on
     deliveries before.
     """
-    made, present = await make_and_lock(connection, pairs)
-    return made | present
-
-
-async def make_and_lock(
-    connection: asyncpg.Connection, pairs: Sequence[Pair]
-) -> tuple[dict[Pair, Telling], dict[Pair, Telling]]:
-    """Do as `lock` does, and tell those that were made from those that were there.
-
-    Nothing was ever addressed to a pair whose telling was made.
-    """
     wanted = sorted(set(pairs))
     if not wanted:
-        return {}, {}
+        return {}
     made = await _tellings(connection, _ENSURE, wanted)
     others = [pair for pair in wanted if pair not in made]
-    return made, await _tellings(connection, _LOCK, others) if others else {}
+    return made | (await _tellings(connection, _LOCK, others) if others else {})
 
 
 async def _tellings(
     connection: asyncpg.Connection, query: str, pairs: Sequence[Pair]
 ) -> dict[Pair, Telling]:
     columns = [list(column) for column in zip(*pairs, strict=True)]
-    tellings = [_telling(row) for row in await connection.fetch(query, *columns)]
+    tellings = [telling_of(row) for row in await connection.fetch(query, *columns)]
     return {(each.channel_id, each.alert_id): each for each in tellings}
 
 
 async def of_alerts(connection: asyncpg.Connection, alert_ids: Collection[UUID]) -> list[Telling]:
     """Return what all channels know of these alerts, without a lock."""
     rows = await connection.fetch(_OF_ALERTS, list(alert_ids))
-    return [_telling(row) for row in rows]
+    return [telling_of(row) for row in rows]
 
 
-async def save(connection: asyncpg.Connection, tellings: Collection[Telling]) -> None:
-    """Write what intake knows of locked tellings; whether they were told is left to settling."""
-    if not tellings:
-        return
-    rows = [
-        (
-            each.channel_id,
-            each.alert_id,
-            each.route_id,
-            each.group_key,
-            each.is_over,
-            each.reminder_count,
-            each.next_reminder_time,
-        )
-        for each in tellings
-    ]
-    await connection.execute(_SAVE, *map(list, zip(*rows, strict=True)))
-
-
-def _telling(row: asyncpg.Record) -> Telling:
+def telling_of(row: asyncpg.Record) -> Telling:
+    """Return the telling of a row that has all columns of tellings."""
     return Telling(
         channel_id=row["channel_id"],
         alert_id=row["alert_id"],

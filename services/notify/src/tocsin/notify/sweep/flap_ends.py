@@ -48,6 +48,11 @@ class FlapEnds:
         self._new_id = new_id
         self._loop = BackgroundLoop("flap ends", self.step)
 
+    @property
+    def loop(self) -> BackgroundLoop:
+        """What takes its steps."""
+        return self._loop
+
     async def start(self) -> None:
         await self._loop.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from logging import DEBUG, WARNING
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ class DeliveryMeasures:
 
 
 class WatchedSenders(Senders):
-    """Other senders, each attempt of which is measured, logged when it fails, and traced."""
+    """Other senders. Each attempt is measured, traced, and logged: at DEBUG if it arrives."""
 
     def __init__(self, inner: Senders, measures: DeliveryMeasures, tracer: Tracer | None) -> None:
         self._inner = inner
@@ -110,8 +111,7 @@ class _WatchedSender:
             receipt = await self._inner.send(message, channel, secrets)
             ended.append(receipt)
         self._measures.ended(message, channel, receipt, perf_counter() - began)
-        if receipt.outcome is not AttemptOutcome.DELIVERED:
-            _tell(message, channel, receipt)
+        _tell(message, channel, receipt)
         return receipt
 
     async def close(self) -> None:
@@ -120,8 +120,10 @@ class _WatchedSender:
 
 
 def _tell(message: Message, channel: Channel, receipt: Receipt) -> None:
-    _log.warning(
-        "attempt_failed",
+    delivered = receipt.outcome is AttemptOutcome.DELIVERED
+    _log.log(
+        DEBUG if delivered else WARNING,
+        "attempt_delivered" if delivered else "attempt_failed",
         channel_id=str(channel.channel_id),
         event_id=str(message.event_id),
         alert_id=str(message.alert.alert_id) if isinstance(message, Notification) else None,

@@ -31,6 +31,8 @@ class AlertServiceStub:
     Every change is durable when its call returns OK. Calls that change something take a
     request_id: repeating a call with the same id and content within 24 h changes nothing and
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
+    The ids of all callers are one space, so that a retry with another token, or of another name, is
+    known again: let them be random. Who repeats an id must be allowed what the request asks for.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
 
@@ -96,6 +98,8 @@ class AlertServiceServicer:
     Every change is durable when its call returns OK. Calls that change something take a
     request_id: repeating a call with the same id and content within 24 h changes nothing and
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
+    The ids of all callers are one space, so that a retry with another token, or of another name, is
+    known again: let them be random. Who repeats an id must be allowed what the request asks for.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
 
@@ -249,6 +253,8 @@ class AlertService:
     Every change is durable when its call returns OK. Calls that change something take a
     request_id: repeating a call with the same id and content within 24 h changes nothing and
     returns the first answer, so every call can be retried after UNAVAILABLE or DEADLINE_EXCEEDED.
+    The ids of all callers are one space, so that a retry with another token, or of another name, is
+    known again: let them be random. Who repeats an id must be allowed what the request asks for.
     Errors carry google.rpc.ErrorInfo (domain `tocsin`, reasons in ErrorReason), and for
     INVALID_ARGUMENT also google.rpc.BadRequest with one entry per field.
 

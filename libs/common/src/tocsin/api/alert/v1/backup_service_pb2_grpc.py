@@ -33,6 +33,9 @@ class BackupServiceStub:
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
 
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
+
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
@@ -136,6 +139,9 @@ class BackupServiceServicer:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
 
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
@@ -373,6 +379,9 @@ class BackupService:
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
 
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """

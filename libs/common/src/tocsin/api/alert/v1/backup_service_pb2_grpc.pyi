@@ -34,6 +34,9 @@ class BackupServiceStub:
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
 
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
+
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
@@ -105,6 +108,9 @@ class BackupServiceAsyncStub(BackupServiceStub):
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
 
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
+
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """
 
@@ -171,6 +177,9 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     no registration hold all the same. All calls fail with INVALID_ARGUMENT (INVALID_FIELD) on bad
     input, UNAVAILABLE (DATABASE_UNAVAILABLE, DRAINING) and RESOURCE_EXHAUSTED; further codes are
     named at each.
+
+    The ids of jobs, source groups and schedules are one space over all hosts. Who may speak of one
+    host only is not told on which other host an id lies, but is refused it.
 
     Every call fails with UNAUTHENTICATED or PERMISSION_DENIED for callers that may not make it.
     """

@@ -129,8 +129,9 @@ class ChannelServiceServicer:
 
     def TestChannel(self, request, context):
         """Sends one test message now, by the very path of a delivery, and says what the far side
-        answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
-        recorded. Also works while the channel is disabled.
+        answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried, and is
+        no delivery; that somebody tried is in the audit trail. Also works while the channel is
+        disabled.
         Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -56,8 +56,9 @@ class ChannelServiceStub:
     """
     TestChannel: _grpc.UnaryUnaryMultiCallable[_channel_service_pb2.TestChannelRequest, _channel_service_pb2.TestChannelResponse]
     """Sends one test message now, by the very path of a delivery, and says what the far side
-    answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
-    recorded. Also works while the channel is disabled.
+    answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried, and is
+    no delivery; that somebody tried is in the audit trail. Also works while the channel is
+    disabled.
     Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
     """
     ListChannelTypes: _grpc.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelTypesRequest, _channel_service_pb2.ListChannelTypesResponse]
@@ -97,8 +98,9 @@ class ChannelServiceAsyncStub(ChannelServiceStub):
     """
     TestChannel: _aio.UnaryUnaryMultiCallable[_channel_service_pb2.TestChannelRequest, _channel_service_pb2.TestChannelResponse]  # type: ignore[assignment]
     """Sends one test message now, by the very path of a delivery, and says what the far side
-    answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
-    recorded. Also works while the channel is disabled.
+    answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried, and is
+    no delivery; that somebody tried is in the audit trail. Also works while the channel is
+    disabled.
     Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
     """
     ListChannelTypes: _aio.UnaryUnaryMultiCallable[_channel_service_pb2.ListChannelTypesRequest, _channel_service_pb2.ListChannelTypesResponse]  # type: ignore[assignment]
@@ -171,8 +173,9 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_service_pb2.TestChannelResponse, _abc.Awaitable[_channel_service_pb2.TestChannelResponse]]:
         """Sends one test message now, by the very path of a delivery, and says what the far side
-        answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried and not
-        recorded. Also works while the channel is disabled.
+        answered. A webhook gets it with the CloudEvents type `channel.test`. It is not retried, and is
+        no delivery; that somebody tried is in the audit trail. Also works while the channel is
+        disabled.
         Fails with NOT_FOUND (CHANNEL_NOT_FOUND).
         """
 

@@ -1,0 +1,108 @@
+"""Calls that are admitted before their requests are read.
+
+gRPC reads the request of a unary call before it calls anybody, and keeps it in memory, however
+slowly it comes: 4 MiB for each of the 250 calls of a connection. So a call that bears no known
+token is served like one that streams its requests, which are read when they are asked for: after
+the admission. That costs a little more, so that calls which bear one are served as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from tocsin.common.errors import InvalidArgumentError, ResourceExhaustedError
+from tocsin.common.rpc.caller import ANONYMOUS, peer_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Behaviour = Callable[[Any, Any], Awaitable[Any]]
+    RpcHandler = grpc.RpcMethodHandler[Any, Any]
+
+MOST_READ_OF_STRANGERS: Final = 16
+PATIENCE: Final = timedelta(seconds=5)
+"""How long the request of a caller that proves nothing may take to arrive."""
+
+_KINDS: Final = {
+    "unary_unary": grpc.stream_unary_rpc_method_handler,
+    "unary_stream": grpc.stream_stream_rpc_method_handler,
+}
+
+
+class UnreadRequest:
+    """A request that comes when it is read: before, it has no fields."""
+
+    __slots__ = ("_message", "_requests")
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = requests
+        self._message: Any = None
+
+    async def read(self) -> Any:
+        """Return the message. Raises InvalidArgumentError when there is none, or bad bytes."""
+        async for message in self._requests:
+            self._message = message
+            return message
+        raise InvalidArgumentError("The call ended without a request. Send one message.")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+
+class UnreadCalls:
+    """Makes handlers that read the request after the admission.
+
+    Of callers that prove nothing, as who asks for health, so many requests are read at a time at
+    most, and none for long: beyond it they are refused with RESOURCE_EXHAUSTED (RATE_LIMITED).
+    """
+
+    def __init__(self, most: int = MOST_READ_OF_STRANGERS, patience: timedelta = PATIENCE) -> None:
+        self._most = most
+        self._patience = patience.total_seconds()
+        self._reading = 0
+
+    def reading(self, behave: Behaviour) -> Behaviour:
+        """Return a behaviour that is given an UnreadRequest, reads it and goes on."""
+
+        async def read(request: UnreadRequest, context: Any) -> Any:
+            if peer_of(context).actor == ANONYMOUS:
+                message = await self._of_a_stranger(request)
+            else:
+                message = await request.read()
+            return await behave(message, context)
+
+        return read
+
+    async def _of_a_stranger(self, request: UnreadRequest) -> Any:
+        if self._reading >= self._most:
+            raise _too_many()
+        self._reading += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                return await request.read()
+        except TimeoutError:
+            raise _too_many() from None
+        finally:
+            self._reading -= 1
+
+
+def unread_handler(kind: str, call: Behaviour, found: RpcHandler, decode: Any) -> RpcHandler:
+    """Return a handler of `kind` that gives `call` an UnreadRequest, for the same method."""
+
+    async def begin(requests: AsyncIterator[Any], context: Any) -> Any:
+        return await call(UnreadRequest(requests), context)
+
+    return _KINDS[kind](begin, decode, found.response_serializer)
+
+
+def _too_many() -> ResourceExhaustedError:
+    return ResourceExhaustedError(
+        "The requests of too many callers that prove no identity are on their way, or this one "
+        "took too long. Nothing was done; come back later.",
+        reason="RATE_LIMITED",
+        retry_after=timedelta(seconds=1),
+    )

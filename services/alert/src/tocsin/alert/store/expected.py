@@ -1,0 +1,90 @@
+"""What keys were decided by, compared with what is stored in the same statement that writes.
+
+migrations/versions/alert0005_compare_and_write.py has the text of the function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tocsin.alert.store.alerts import labels_to_text
+from tocsin.common.postgres.calls import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    import asyncpg
+
+    from tocsin.alert.domain.alert import Alert
+    from tocsin.alert.domain.host import Host
+    from tocsin.alert.domain.key import Key
+    from tocsin.alert.store.changes import KeyChange
+
+
+class Expected(NamedTuple):
+    """What must be stored for a decision to hold.
+
+    Of `keys` when they were last cleared, and their latest alert; of the `hosts` of these keys
+    those that were put. `new` keys have no row yet, and come with what they become. No answer of
+    since `remembered_since` is remembered of `request_ids`. Both sorts of keys are in their order.
+    """
+
+    keys: Mapping[Key, tuple[datetime | None, Alert | None]]
+    hosts: Mapping[str, Host]
+    new: Mapping[Key, KeyChange]
+    request_ids: Collection[str]
+    remembered_since: datetime
+
+
+def call_to_hold(expected: Expected) -> Call:
+    """Return the call that locks the keys and tells whether all is as expected.
+
+    An alert has changed if its version or the time it was last seen has: the version grows by
+    every change but one, that of a time which is not believed (engine/wrong_clocks.py). Where the
+    database was set back, other changes may have led to the same version: these have another
+    severity, or were made at another time. Of a host its name and labels are what alerts bear.
+
+    Where keys are new, what is not as expected is a serialization failure.
+    """
+    keys, new = expected.keys, expected.new
+    alerts = [alert for _, alert in keys.values()]
+    # What a shorter array has too little of is NULL to unnest.
+    hosts = [expected.hosts.get(key.host_id) for key in keys] if expected.hosts else ()
+    arguments = (
+        *(zip(*new, strict=True) if new else ((), (), ())),
+        [change.cleared_time for change in new.values()],
+        [change.last_alert_id for change in new.values()],
+        *(zip(*keys, strict=True) if keys else ((), (), ())),
+        [cleared_time for cleared_time, _ in keys.values()],
+        [alert and alert.alert_id for alert in alerts],
+        [alert and alert.version for alert in alerts],
+        [alert and alert.last_seen_time for alert in alerts],
+        [alert and alert.severity for alert in alerts],
+        [alert and _act_time_of(alert) for alert in alerts],
+        [host and host.spec.name for host in hosts],
+        [host and labels_to_text(host.spec.labels) for host in hosts],
+        list(expected.request_ids),
+        expected.remembered_since,
+    )
+    return Call("hold_unchanged_1", arguments)
+
+
+def _act_time_of(alert: Alert) -> datetime | None:
+    """Return when an alert was resolved, or else acknowledged."""
+    act = alert.resolution or alert.acknowledgement
+    return act.time if act else None
+
+
+async def write_if(connection: asyncpg.Connection, condition: Call, call: Call | None) -> bool:
+    """Make a call that returns true if the condition does, in one statement; else do nothing."""
+    if call is None:
+        held = await connection.fetchval(f"SELECT {condition.sql}", *condition.arguments)
+    else:
+        count = len(condition.arguments)
+        held = await connection.fetchval(
+            f"SELECT CASE WHEN {condition.sql} THEN {call.sql_after(count)} END",
+            *condition.arguments,
+            *call.arguments,
+        )
+    return bool(held)
