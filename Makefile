@@ -119,15 +119,15 @@ check-deploy: | python-found ## Check the files in deploy/ by hadolint and the s
 FIGURES := .local/faults.jsonl
 FAULTS ?=
 # What is to have the machine for itself, and what records figures although it is short.
-HEAVY := tests/faults/test_kills_at_scale.py tests/faults/test_linearizable_histories.py
+HEAVY := tests/faults/test_kills_at_scale.py
 SHORT := tests/faults/test_postgres_faults.py tests/faults/test_full_disk.py
 MUTANTS := tests/faults/test_mutants.py
 
 .PHONY: faults
-faults: $(VENV)/.dev ## Run the fault tests at full length (some 10 min), most of which `make test` has a part of
+faults: $(VENV)/.dev ## Run the fault tests at full length (some 15 min), most of which `make test` has a part of
 	@mkdir -p .local && rm -f $(FIGURES)
 	$(BIN)/pytest -m long --figures $(FIGURES) $(HEAVY) $(FAULTS)
-	$(BIN)/pytest -n 3 --dist load -m long --figures $(FIGURES) $(HEAVY:%=--deselect %) $(FAULTS)
+	$(BIN)/pytest -n 3 --dist load -m long --figures $(FIGURES) --deselect $(HEAVY) $(FAULTS)
 	$(BIN)/pytest -n 3 --dist load --figures $(FIGURES) $(SHORT) $(FAULTS)
 	@$(BIN)/python docs/reliability.py $(FIGURES)
 

@@ -94,7 +94,13 @@ async def test_all_goes_on_by_itself_within_seconds_of_the_healing_of_a_link(
     ("harmed", "ask_after", "answer_within"),
     [
         pytest.param([RPC_LINKS], 1, 1, id="slice"),
-        pytest.param([LINKS[:1], LINKS[1:2], LINKS[2:]], 15, 10, id="full", marks=pytest.mark.long),
+        pytest.param(
+            [LINKS[:1], LINKS[1:2], LINKS[2:]],
+            rpc_channel.KEEPALIVE_SECONDS,
+            rpc_channel.KEEPALIVE_TIMEOUT_SECONDS,
+            id="full",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 @pytest.mark.timeout(900)

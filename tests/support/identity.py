@@ -76,9 +76,13 @@ def bearing(token: str) -> tuple[tuple[str, str], ...]:
 async def code_of_call(
     channel: grpc.aio.Channel, method: str, *, metadata: Any = (), request: bytes = b""
 ) -> tuple[grpc.StatusCode, str]:
-    """Call any method with these bytes, as a stream both ways: how it ended, and what was said."""
-    calling: Any = channel.stream_stream(method)
-    call = calling(iter([request]), metadata=metadata, timeout=30)
+    """Call any method with these bytes: how it ended, and what was said.
+
+    The request is sent whole as the call begins. `grpc.aio` tells of a call that is refused before
+    a stream of requests was sent as an "Internal error from Core" now and then.
+    """
+    calling: Any = channel.unary_stream(method)
+    call = calling(request, metadata=metadata, timeout=30)
     try:
         async for _ in call:
             break

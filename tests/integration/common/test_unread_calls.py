@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -41,6 +44,8 @@ GET = f"/{SERVICE}/GetHost"
 WATCH = f"/{SERVICE}/WatchEvents"
 HEALTH = "/grpc.health.v1.Health/Check"
 KNOWN = ("authorization", "known")
+GRANTED = ("certificate", "granted")
+"""Stands for what is no token, and is let in none the less."""
 
 
 def is_known(metadata: Any) -> bool:
@@ -54,11 +59,23 @@ class KnowsSome:
         def check(context: Any) -> Peer:
             if method.startswith("/grpc.health."):
                 return anonymous_peer(context)
+            if GRANTED in map(tuple, context.invocation_metadata()):
+                return Peer("web-2", "")
             if is_known(context.invocation_metadata()) or context.auth_context().get("peer_dns"):
                 return Peer("web-1", "")
             raise UnauthenticatedError("Nobody knows you.", reason="CREDENTIAL_MISSING")
 
         return check
+
+
+class Codes:
+    """Hears how calls end."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def of(self, method: str) -> Any:
+        return lambda code, seconds: self.told.append(code)
 
 
 def door(**settings: Any) -> Door:
@@ -96,7 +113,50 @@ async def test_of_those_who_ask_for_health_few_requests_are_on_their_way_at_one_
 
         await eventually(lambda: calls.ended)
 
-        assert set(begun[-1:]) == calls.ended
+        assert set(begun[:1]) == calls.ended
+
+
+async def test_questions_that_are_never_ended_keep_nobody_from_asking_for_health() -> None:
+    async with a_server() as server, half_calls(server.port) as calls:
+        for _ in range(MOST_READ_OF_STRANGERS + 1):
+            await calls.begin(HEALTH)
+        await eventually(lambda: calls.ended)
+
+        assert HealthCheckResponse.NOT_SERVING == (await asked(server)).status
+
+
+async def test_a_caller_that_goes_before_its_request_has_come_is_cancelled() -> None:
+    codes = Codes()
+    async with a_server(observer=codes) as server:
+        async with half_calls(server.port) as calls:
+            held = [await calls.begin(HEALTH) for _ in range(MOST_READ_OF_STRANGERS + 1)]
+            await eventually(lambda: held[0] in calls.ended)
+        await eventually(lambda: len(codes.told) == len(held))
+
+    assert {"RESOURCE_EXHAUSTED": 1, "CANCELLED": MOST_READ_OF_STRANGERS} == Counter(codes.told)
+
+
+async def test_many_who_ask_for_health_at_once_are_all_answered() -> None:
+    async with a_server() as server:
+        told = await asyncio.gather(*(asked(server) for _ in range(300)))
+
+    assert {HealthCheckResponse.NOT_SERVING} == {each.status for each in told}
+
+
+async def asked(server: Scripted) -> Any:
+    return await HealthStub(server.channel).Check(HealthCheckRequest(), timeout=WITHIN_SECONDS)
+
+
+async def test_a_request_is_not_awaited_for_longer_than_its_caller_would_be_let_in() -> None:
+    lost = UnauthenticatedError("Revoked.", reason="CREDENTIAL_REVOKED")
+    async with a_server() as server, half_calls(server.port) as calls:
+        held = [await calls.begin(method, GRANTED) for method in (GET, WATCH)]
+
+        def all_ended() -> bool:
+            server.server.end_streams(lambda peer: lost if peer.actor == "web-2" else None)
+            return set(held) == calls.ended
+
+        await eventually(all_ended)
 
 
 async def test_who_asks_for_health_and_never_ends_the_question_is_given_up() -> None:

@@ -22,6 +22,8 @@ from tocsin.notify.store.inbox import Cursor, CursorMovedError
 from tocsin.notify.store.routes import RouteStore
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tocsin.client.batch import StreamBatch
     from tocsin.common.postgres.engine import Database
 
@@ -122,6 +124,46 @@ async def test_a_change_of_the_routes_is_heeded_by_the_next_batch(ground: Ground
     assert {second} == await addressed()
     await routes.delete(route.route_id)
     assert {first, second} == await addressed()
+
+
+class _Meanwhile:
+    """A connection on which something happens right before the routes are read."""
+
+    def __init__(
+        self, connection: asyncpg.Connection, act: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._connection = connection
+        self._act = act
+        self.has_acted = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        if "FROM routes" in query and not self.has_acted:
+            self.has_acted = True
+            await self._act()
+        return await self._connection.fetch(query, *arguments)
+
+
+async def test_a_route_that_came_while_the_routes_were_read_is_not_heeded_once_it_is_gone(
+    ground: Ground,
+) -> None:
+    first, second = await ground.channel(), await ground.channel()
+    routes = RouteStore(ground.database, ground.clock)
+    await routes.create(a_route(first, continue_matching=True))
+    passing = a_route(second)
+    intake = Intake(ground.clock)
+
+    async with ground.database.connection() as connection:
+        meanwhile = _Meanwhile(connection, lambda: routes.create(passing))
+        after = await intake.keep(meanwhile, START, a_batch(an_event(1, an_alert(1))))
+        await routes.delete(passing.route_id)
+        await intake.keep(meanwhile, after, a_batch(an_event(2, an_alert(2))))
+
+    assert meanwhile.has_acted
+    assert 2 == len(await ground.of(first))
+    assert [1] == [delivery.revision for delivery in await ground.of(second)]
 
 
 async def test_of_two_followers_only_one_moves_the_position(ground: Ground) -> None:

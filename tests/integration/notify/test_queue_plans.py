@@ -188,6 +188,25 @@ async def test_the_kept_plans_of_its_functions_serve_when_the_tables_have_grown(
     assert {} == {table: rows for table, rows in met.items() if rows > 5_000}, met
 
 
+async def test_the_news_of_one_alert_to_other_channels_are_not_looked_at_for_each_of_them(
+    notify_url: str, notify_database: Database
+) -> None:
+    alone = Database(notify_url, application_name="tests", pool_size=1)
+    ground = Ground(alone, SystemClock())
+    channel_ids = [await ground.channel() for _ in range(30)]
+    for _ in range(30):
+        await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+    before = await read(alone)
+
+    await ground.changed(1, ALERT_EVENT_TYPE_ACKNOWLEDGED)
+    for channel_id in channel_ids:
+        await ground.queue().claim(channel_id, 1)
+
+    await alone.close()  # a session that ends tells what it has read
+    met = (await read(notify_database))["deliveries"] - before["deliveries"]
+    assert 15_000 > met
+
+
 async def test_what_waits_behind_retries_is_not_looked_at_until_then(
     notify_database: Database, clock: ManualClock
 ) -> None:

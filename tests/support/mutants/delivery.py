@@ -127,6 +127,23 @@ ROUTES_OF_YESTERDAY = Mutant(
     (the(_INBOX_TESTS, "test_a_change_of_the_routes_is_heeded_by_the_next_batch"),),
 )
 
+ROUTES_UNDER_AN_OLDER_STAMP = Mutant(
+    "routes are kept under the stamp of a moment before they were read",
+    (
+        Edit(
+            f"{NOTIFY}/follower/intake.py",
+            "            self._routes = await routes.read_stamped(connection)\n",
+            "            self._routes = stamp, (await routes.read_stamped(connection))[1]\n",
+        ),
+    ),
+    (
+        the(
+            _INBOX_TESTS,
+            "test_a_route_that_came_while_the_routes_were_read_is_not_heeded_once_it_is_gone",
+        ),
+    ),
+)
+
 SETTLED_TOLD_AS_LATE = Mutant(
     "what was settled before the database went away is told as late",
     (
@@ -256,6 +273,7 @@ DELIVERY = (
     POSITION_BEFORE_DELIVERIES,
     LEASE_WITHOUT_ATTEMPT,
     ROUTES_OF_YESTERDAY,
+    ROUTES_UNDER_AN_OLDER_STAMP,
     SETTLED_TOLD_AS_LATE,
     TOKENS_LOST,
     TWO_FOLLOWERS,

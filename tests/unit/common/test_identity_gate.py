@@ -244,3 +244,15 @@ def test_a_bad_token_is_not_made_good_by_a_certificate() -> None:
 
     with pytest.raises(UnauthenticatedError):
         ask(LIST, *certified(AGENT), call=call)
+
+
+def test_only_the_plain_form_of_a_header_is_remembered() -> None:
+    credential = a_credential(Role.SUBSCRIBER)
+    knowing = Knowing(Known.of([(credential, digest_of(TOKEN))]))
+    gate = Gate(RULES, knowing, clock=ManualClock())
+    headers = [f"Bearer {' ' * spaces}{TOKEN}" for spaces in range(100)]
+
+    known = [gate.bears_known_token([("authorization", header)]) for header in headers]
+
+    assert all(known)
+    assert headers[:1] == list(gate._headers)

@@ -87,3 +87,21 @@ async def test_probes_keep_the_conditions_true() -> None:
     await probes.stop()
 
     assert (True, ["tail"]) == (known.ready("hosts"), known.missing())
+
+
+async def test_so_many_watch_health_at_most_and_who_leaves_makes_room() -> None:
+    known = Readiness({"alerts": ("database",)}, most_watchers=1)
+    request, refused = health_pb2.HealthCheckRequest(), Refusing()
+    first = asyncio.ensure_future(known.Watch(request, Refusing()))
+    await asyncio.sleep(0)
+
+    with pytest.raises(ConnectionAbortedError):
+        await asyncio.wait_for(known.Watch(request, refused), 15)
+    first.cancel()
+    await asyncio.wait({first})
+    second = asyncio.ensure_future(known.Watch(request, Refusing()))
+    done, _ = await asyncio.wait({second}, timeout=0.01)
+
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED is refused.code
+    assert not done
+    second.cancel()

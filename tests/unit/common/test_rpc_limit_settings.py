@@ -62,3 +62,11 @@ def test_the_clients_of_tocsin_ask_no_more_often_than_the_server_allows() -> Non
     from tocsin.common.rpc.channel import KEEPALIVE_SECONDS
 
     assert timedelta(seconds=KEEPALIVE_SECONDS) > LimitSettings().limits.ping_interval
+
+
+def test_a_peer_that_died_without_a_word_is_noticed_within_half_a_minute_at_either_end() -> None:
+    from tocsin.common.rpc.channel import KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS
+
+    limits = LimitSettings().limits
+    assert limits.keepalive + limits.keepalive_timeout < timedelta(seconds=30)
+    assert KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS < 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 HEALTH_SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+MOST_WATCHERS: Final = 5_000
+"""So many streams of health are open at most, whoever holds them: some 24 KiB each."""
 
 _NAME_CHARACTERS = 256
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -27,7 +30,11 @@ class Readiness:
     ready.
     """
 
-    def __init__(self, needs: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self, needs: Mapping[str, Collection[str]], *, most_watchers: int = MOST_WATCHERS
+    ) -> None:
+        self._most_watchers = most_watchers
+        self._watchers = 0
         self._needs = {service: frozenset(names) for service, names in needs.items()}
         self._needs[""] = frozenset[str]().union(*self._needs.values())
         self._holds = dict.fromkeys(self._needs[""], False)
@@ -80,8 +87,23 @@ class Readiness:
         )
 
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
-        """Tell the health of one service now and at each change."""
+        """Tell the health of one service now and at each change.
+
+        Fails with RESOURCE_EXHAUSTED when there are too many who are told.
+        """
         await _refuse_long_name(request, context)
+        if self._watchers >= self._most_watchers:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self._watchers:,} streams of health are open, and no more may be. Call Check.",
+            )
+        self._watchers += 1
+        try:
+            await self._tell_changes(request, context)
+        finally:
+            self._watchers -= 1
+
+    async def _tell_changes(self, request: Any, context: Any) -> None:
         told = None
         while True:
             changed = self._changed

@@ -82,7 +82,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         self._bears_known_token = bears_known_token
         self._guarded: dict[str, RpcHandler] = {}
         self._unread: dict[str, RpcHandler] = {}
-        self._unread_calls = UnreadCalls()
+        self._unread_calls = UnreadCalls(draining)
 
     async def intercept_service(
         self,

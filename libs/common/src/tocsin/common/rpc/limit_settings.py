@@ -92,7 +92,7 @@ class LimitSettings(ServiceSettings):
         ge=0,
         le=7_200,
         description="How often a client may ask at most. One that asks more often is cut off "
-        "(ENHANCE_YOUR_CALM). Tocsin's own clients ask every 30 seconds.",
+        "(ENHANCE_YOUR_CALM). Tocsin's own clients ask every 15 seconds.",
     )
     max_connection_age_seconds: float = Field(
         default=3_600,

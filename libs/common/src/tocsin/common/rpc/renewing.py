@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import grpc
@@ -42,30 +43,37 @@ class Renewal(Generic[Channel]):
         self._opened: Callable[[], Channel] = opened
         self._stamp = stamp
         self._close: Callable[[Channel], None] = close
+        self._lock = Lock()
         self._seen = stamp()
         self.current: Channel = opened()
         self.former: Channel | None = None
 
     def newest(self) -> Channel:
         """Return the channel that a call is to begin on."""
-        seen = self._stamp()
-        if seen != self._seen:
-            self._seen = seen
-            try:
-                opened = self._opened()
-            except ValueError as error:
-                _log.warning("The certificates cannot be used, and the former ones hold: %s", error)
-            else:
-                if self.former is not None:
-                    self._close(self.former)
-                self.former, self.current = self.current, opened
+        if self._stamp() != self._seen:
+            with self._lock:
+                self._renew()
         return self.current
+
+    def _renew(self) -> None:
+        seen = self._stamp()
+        if seen == self._seen:  # another thread was here
+            return
+        self._seen = seen
+        try:
+            opened = self._opened()
+        except ValueError as error:
+            _log.warning("The certificates cannot be used, and the former ones hold: %s", error)
+            return
+        if self.former is not None:
+            self._close(self.former)
+        self.former, self.current = self.current, opened
 
 
 class _Method(Generic[Channel]):
     """A method of whichever channel is the newest when it is called."""
 
-    __slots__ = ("_arguments", "_channel", "_kind", "_method", "_options", "_renewal")
+    __slots__ = ("_arguments", "_kind", "_made", "_options", "_renewal")
 
     def __init__(
         self, renewal: Renewal[Channel], kind: str, arguments: Any, options: dict[str, Any]
@@ -74,15 +82,14 @@ class _Method(Generic[Channel]):
         self._kind = kind
         self._arguments = arguments
         self._options = options
-        self._channel: Channel | None = None
-        self._method: Any = None
+        self._made: tuple[Channel, Any] | None = None  # both at once, for threads share it
 
     def _now(self) -> Any:
-        channel = self._renewal.newest()
-        if channel is not self._channel:
-            self._channel = channel
-            self._method = getattr(channel, self._kind)(*self._arguments, **self._options)
-        return self._method
+        channel, made = self._renewal.newest(), self._made
+        if made is None or made[0] is not channel:
+            method = getattr(channel, self._kind)(*self._arguments, **self._options)
+            self._made = made = (channel, method)
+        return made[1]
 
     def __call__(self, *request: Any, **options: Any) -> Any:
         return self._now()(*request, **options)

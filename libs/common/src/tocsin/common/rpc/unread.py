@@ -20,12 +20,17 @@ from tocsin.common.rpc.caller import ANONYMOUS, peer_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from tocsin.common.rpc.draining import Draining
+
     Behaviour = Callable[[Any, Any], Awaitable[Any]]
     RpcHandler = grpc.RpcMethodHandler[Any, Any]
 
 MOST_READ_OF_STRANGERS: Final = 16
 PATIENCE: Final = timedelta(seconds=5)
 """How long the request of a caller that proves nothing may take to arrive."""
+
+# Of a caller that is gone the requests end first, and a moment later the call.
+_GONE_SECONDS: Final = 0.05
 
 _KINDS: Final = {
     "unary_unary": grpc.stream_unary_rpc_method_handler,
@@ -47,6 +52,7 @@ class UnreadRequest:
         async for message in self._requests:
             self._message = message
             return message
+        await asyncio.sleep(_GONE_SECONDS)
         raise InvalidArgumentError("The call ended without a request. Send one message.")
 
     def __getattr__(self, name: str) -> Any:
@@ -57,37 +63,58 @@ class UnreadCalls:
     """Makes handlers that read the request after the admission.
 
     Of callers that prove nothing, as who asks for health, so many requests are read at a time at
-    most, and none for long: beyond it they are refused with RESOURCE_EXHAUSTED (RATE_LIMITED).
+    most, and none for long. One more takes the place of the one that is awaited longest, which is
+    refused with RESOURCE_EXHAUSTED (RATE_LIMITED): else some that never end would keep out all
+    others, and mostly a request is there with its call.
+
+    While a request is awaited its call ends as a stream does: when the server drains, or the caller
+    would not be let in any more.
     """
 
-    def __init__(self, most: int = MOST_READ_OF_STRANGERS, patience: timedelta = PATIENCE) -> None:
+    def __init__(
+        self,
+        draining: Draining,
+        most: int = MOST_READ_OF_STRANGERS,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        self._draining = draining
         self._most = most
         self._patience = patience.total_seconds()
-        self._reading = 0
+        self._reading: dict[asyncio.Timeout, None] = {}
 
     def reading(self, behave: Behaviour) -> Behaviour:
         """Return a behaviour that is given an UnreadRequest, reads it and goes on."""
 
         async def read(request: UnreadRequest, context: Any) -> Any:
-            if peer_of(context).actor == ANONYMOUS:
-                message = await self._of_a_stranger(request)
-            else:
-                message = await request.read()
+            peer = peer_of(context)
+            with self._draining.ends_this_stream(peer):
+                if peer.actor == ANONYMOUS:
+                    message = await self._of_a_stranger(request)
+                else:
+                    message = await request.read()
             return await behave(message, context)
 
         return read
 
     async def _of_a_stranger(self, request: UnreadRequest) -> Any:
-        if self._reading >= self._most:
-            raise _too_many()
-        self._reading += 1
         try:
-            async with asyncio.timeout(self._patience):
-                return await request.read()
+            async with asyncio.timeout(self._patience) as limit:
+                self._make_room()
+                self._reading[limit] = None
+                try:
+                    return await request.read()
+                finally:
+                    self._reading.pop(limit, None)
         except TimeoutError:
             raise _too_many() from None
-        finally:
-            self._reading -= 1
+
+    def _make_room(self) -> None:
+        if len(self._reading) < self._most:
+            return
+        oldest = next(iter(self._reading))
+        del self._reading[oldest]
+        if not oldest.expired():
+            oldest.reschedule(0)
 
 
 def unread_handler(kind: str, call: Behaviour, found: RpcHandler, decode: Any) -> RpcHandler:

@@ -145,7 +145,8 @@ class Intake:
     async def _read_routes(self, connection: asyncpg.Connection, stamp: str) -> Sequence[Route]:
         """Return the routes, read again only when any of them has changed."""
         if self._routes[0] != stamp:
-            self._routes = stamp, await routes.read_all(connection)
+            # With their own stamp: they may have changed since, and may change back.
+            self._routes = await routes.read_stamped(connection)
         return self._routes[1]
 
     async def _sorted_out(

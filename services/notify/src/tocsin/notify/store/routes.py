@@ -39,6 +39,15 @@ SELECT route_id, position, display_name, enabled, channel_ids, config::text AS c
   FROM routes ORDER BY position, route_id
 """
 
+# The stamp has the form of that of `take_in_1`, and is of what is read with it.
+_READ_STAMPED = """
+SELECT route_id, position, display_name, enabled, channel_ids, config::text AS config, version,
+       create_time, update_time,
+       (SELECT string_agg(route_id::text || ' ' || xmin::text, ',' ORDER BY route_id)
+          FROM routes) AS stamp
+  FROM routes ORDER BY position, route_id
+"""
+
 _NAMING = "SELECT display_name FROM routes WHERE $1 = ANY(channel_ids) ORDER BY position"
 
 # The lock keeps a channel from being deleted before the route that names it is there.
@@ -85,6 +94,12 @@ UPDATE deliveries SET next_attempt_time = $2
 async def read_all(connection: asyncpg.Connection) -> list[Route]:
     """Return all routes in their order, those that are not enabled too."""
     return [route_of(row) for row in await connection.fetch(_READ)]
+
+
+async def read_stamped(connection: asyncpg.Connection) -> tuple[str, list[Route]]:
+    """Return all routes in their order, and the stamp that names them as they are."""
+    rows = await connection.fetch(_READ_STAMPED)
+    return rows[0]["stamp"] if rows else "", [route_of(row) for row in rows]
 
 
 async def naming(connection: asyncpg.Connection, channel_id: UUID) -> list[str]:

@@ -10,8 +10,9 @@ allowed. One that was made while a table was empty must serve for good, so it ha
 
 * What is locked in an order is put into that order first, as an array, or an index would lead
   through a whole table for the sake of it. OFFSET keeps what is found apart from its ordering.
-* What lies between a channel and an alert is found by the alert. IS NOT DISTINCT FROM and `+ 0`
-  keep the indexes out that begin with the channel, or hold all that waits.
+* What lies between a channel and an alert is found along `deliveries_by_alert`: pairs are compared
+  as rows, which no index that begins with the channel serves, and `+ 0` keeps those out that hold
+  all that waits. The alert alone would lead through all of its news to all channels.
 * What is due is read along the one index that has its order, as sorting is switched off there; so
   is the look whether anything is held.
 
@@ -178,8 +179,8 @@ BEGIN
     FROM (
         SELECT d.delivery_id
         FROM unnest(wanted_channel_ids, wanted_alert_ids) AS given (channel_id, alert_id)
-        JOIN deliveries d ON d.alert_id = given.alert_id
-         AND d.channel_id IS NOT DISTINCT FROM given.channel_id
+        JOIN deliveries d ON (d.alert_id, d.channel_id) >= (given.alert_id, given.channel_id)
+         AND (d.alert_id, d.channel_id) <= (given.alert_id, given.channel_id)
          AND d.state + 0 IN (1, 6) AND d.carried_by IS NULL
         OFFSET 0
     ) AS found;
@@ -193,8 +194,8 @@ BEGIN
            d.delivery_id, d.state, d.next_attempt_time, d.collapsed_count, i.type
     FROM unnest(wanted_channel_ids, wanted_alert_ids) AS given (channel_id, alert_id)
     JOIN tellings t USING (channel_id, alert_id)
-    LEFT JOIN deliveries d ON d.alert_id = t.alert_id
-          AND d.channel_id IS NOT DISTINCT FROM t.channel_id
+    LEFT JOIN deliveries d ON (d.alert_id, d.channel_id) >= (t.alert_id, t.channel_id)
+          AND (d.alert_id, d.channel_id) <= (t.alert_id, t.channel_id)
           AND d.state + 0 IN (1, 6) AND d.carried_by IS NULL
     LEFT JOIN inbox_events i ON i.event_id = d.event_id;
 END
@@ -393,8 +394,8 @@ BEGIN
         WHERE d.channel_id = channel AND d.state IN (1, 6) AND d.next_attempt_time <= now
           AND NOT EXISTS (
               SELECT FROM deliveries other
-              WHERE other.alert_id = d.alert_id
-                AND other.channel_id IS NOT DISTINCT FROM d.channel_id
+              WHERE (other.alert_id, other.channel_id) >= (d.alert_id, d.channel_id)
+                AND (other.alert_id, other.channel_id) <= (d.alert_id, d.channel_id)
                 AND other.state + 0 IN (1, 2, 6)
                 AND (other.state + 0 = 2 OR other.carried_by IS NOT NULL)
               OFFSET 0
