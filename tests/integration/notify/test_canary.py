@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from support.alert import running_alert
-from support.alert_stubs import alert_id, an_alert, an_event
+from support.alert_stubs import EPOCH, alert_id, an_alert, an_event
 from support.notify import running_notify
 from support.notify_ground import AGAIN, OK, Ground
 from support.receiver import running_receiver
@@ -20,6 +20,7 @@ from tocsin.api.alert.v1.alert_service_pb2 import ListAlertsRequest
 from tocsin.common.clock import SystemClock
 from tocsin.notify.domain.notification import EventType
 from tocsin.notify.store import canary_runs
+from tocsin.notify.store.inbox import Cursor, begin_at
 from tocsin.notify.sweep.canary import CanaryRule, CanarySweep
 
 if TYPE_CHECKING:
@@ -81,7 +82,18 @@ async def stand(notify_database: Database, clock: ManualClock) -> Stand:
     made = Stand(notify_database, clock)
     made.channel_id = await made.ground.channel()
     await made.ground.channel()
+    async with notify_database.connection() as connection:
+        await begin_at(connection, Cursor(UUID(EPOCH), 0), clock.now())
     return made
+
+
+async def test_no_canary_is_sent_before_notify_follows_for_it_would_never_hear_of_it(
+    stand: Stand,
+) -> None:
+    await stand.ground.rows("DELETE FROM follower_position")
+    await stand.sweep.step()
+
+    assert [] == stand.calls.asked
 
 
 async def test_a_canary_that_arrives_is_resolved_and_its_heartbeat_sent_once(

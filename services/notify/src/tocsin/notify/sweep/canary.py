@@ -15,7 +15,7 @@ import structlog
 from tocsin.client.errors import CallError
 from tocsin.common.ids import uuid7
 from tocsin.notify.domain.delivery import DeliveryState
-from tocsin.notify.store import canary_runs
+from tocsin.notify.store import canary_runs, inbox
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,9 +77,12 @@ class CanarySweep:
         async with self._database.connection() as connection:
             channel_id = await canary_runs.channel_of(connection, self._rule.channel)
             run = await canary_runs.latest(connection)
+            is_following = await inbox.read_cursor(connection) is not None
         if channel_id is None:
             _log.error("canary_channel_unknown", canary_channel=self._rule.channel)
             return min(self._rule.period, timedelta(minutes=1))
+        if not is_following:  # what was raised before the first start is never told
+            return REST
         if run is not None:
             run = await self._follow(run, channel_id)
         if run is None or self._clock.now() - run.start_time >= self._rule.period:
