@@ -62,7 +62,7 @@ def differences(typed: Typed, line: str, likeness: Likeness) -> list[str]:
         if not wrong or time.monotonic() > deadline:
             return wrong
         likeness.ids = ids  # what was learned from half an answer may be wrong
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # another program is asked, which gives no signal
 
 
 def answered(line: str) -> list[Any]:

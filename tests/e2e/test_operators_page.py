@@ -73,7 +73,7 @@ def the_ids_of_the_page(tocsin: Command) -> dict[str, str]:
     while not delivered and time.monotonic() < deadline:
         found = tocsin.json("delivery", "list", "--state", "delivered")["deliveries"]
         delivered = [each["delivery_id"] for each in found if each["alert_id"] == other]
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # another program is asked, which gives no signal
     return {ALERT: raised["alert"]["alert_id"][-8:], DELIVERY: delivered[0][-8:]}
 
 

@@ -65,7 +65,7 @@ _PAUSE_SECONDS = 0.05
 _OCCURRENCES = "SELECT sum(occurrences) AS occurrences, count(*) AS alerts FROM alerts"
 
 
-SMALL = Size(10_000, 400, 12, service_every=1.5, postgres_every=2.5, least_kills=3, replicas=1)
+SMALL = Size(20_000, 400, 30, service_every=1.5, postgres_every=2.5, least_kills=3, replicas=1)
 LARGE = Size(
     1_000_000,
     20_000,

@@ -9,7 +9,10 @@ that connection with UNAVAILABLE (RST_STREAM, REFUSED_STREAM: nothing was begun)
 https://www.cve.org/CVERecord?id=CVE-2023-44487. So refusals are let pass, and counted; that none of
 those calls is held for good is seen at the end, when the same connection takes 200 at once.
 
-gRPC itself keeps some bytes of them, see KEPT_BY_GRPC. That Tocsin keeps none is for
+gRPC's server itself keeps some bytes of what is given up in the midst of receiving or sending
+(https://github.com/grpc/grpc/issues/43360). With grpcio 1.85.1 that alone is more in two hours
+than is allowed here, so the full length fails for tocsin-alert until it is mended there:
+docs/reliability.md, "What gRPC keeps". That Tocsin keeps none of it is for
 tests/integration/alert/test_given_up_calls.py, which counts Python's objects.
 """
 
@@ -52,11 +55,6 @@ WARM = 0.25
 LONG_ENOUGH_MINUTES = 60
 """In less, the allocator alone makes for some MiB an hour."""
 SLOPE_MIB_AN_HOUR = 1.0
-KEPT_BY_GRPC = 100
-"""Bytes, for each call and stream that was given up: what gRPC's server does not free when it was
-in the midst of receiving or sending: https://github.com/grpc/grpc/issues/43360. 92 on average for
-calls at the worst that was seen, 166 for streams written to without a pause, 13 to 30 for others.
-"""
 # Connections come and go; streams hold none of their own.
 FLAT = 8
 # A call is one or two for as long as it lasts, a stream a few.
@@ -191,8 +189,7 @@ async def test_nothing_grows_while_callers_give_up_and_subscribers_come_and_go(
         await eventually(lambda: still_takes_calls(stub))
     report(figures, seed, minutes, wear)
     for name, seen in wear.seen.items():
-        given_up = wear.cancelled + wear.streams if name == "alert" else 0
-        assert_flat(name, seen[int(len(seen) * WARM) :], minutes, given_up)
+        assert_flat(name, seen[int(len(seen) * WARM) :], minutes)
 
 
 def report(figures: Figures, seed: int, minutes: float, wear: Wear) -> None:
@@ -208,7 +205,7 @@ def report(figures: Figures, seed: int, minutes: float, wear: Wear) -> None:
     figures.record(fault="soak", seed=seed, **counts)
 
 
-def assert_flat(name: str, seen: list[Footprint], minutes: float, given_up: int) -> None:
+def assert_flat(name: str, seen: list[Footprint], minutes: float) -> None:
     descriptors = [each.descriptors for each in seen]
     assert max(descriptors) - min(descriptors) <= FLAT + SUBSCRIBERS, (name, descriptors)
     threads = [each.threads for each in seen]
@@ -217,5 +214,4 @@ def assert_flat(name: str, seen: list[Footprint], minutes: float, given_up: int)
     tasks = [each.tasks for each in seen]
     assert max(tasks) - min(tasks) <= FLAT + TASKS_OF_EACH * (CALLERS + SUBSCRIBERS), (name, tasks)
     if minutes >= LONG_ENOUGH_MINUTES:
-        of_grpc = given_up * KEPT_BY_GRPC / MIB / (minutes / 60)
-        assert mib_an_hour(seen) < SLOPE_MIB_AN_HOUR + of_grpc, name
+        assert mib_an_hour(seen) < SLOPE_MIB_AN_HOUR, name
