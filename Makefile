@@ -163,6 +163,7 @@ lock: ## Lock the dependencies anew after a change of requirements/*.in (needs u
 	@$(LOCK) -c requirements/run.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt requirements/relay.in -o requirements/relay.txt
 	@$(LOCK) -c requirements/dev.txt requirements/otlp.in -o requirements/otlp.txt
+	@$(LOCK) -c requirements/dev.txt requirements/apprise.in -o requirements/apprise.txt
 
 .PHONY: clean
 clean: ## Remove what can be made anew; data under .local/ stays

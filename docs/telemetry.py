@@ -82,12 +82,12 @@ Every process also shows `process_*` (CPU, memory, open files, start time) and `
 _TRACES = """\
 ## Traces
 
-`TOCSIN_ALERT_TRACING=true` and `TOCSIN_NOTIFY_TRACING=true` make OpenTelemetry traces. They need an
-extra, which is locked by hash as the rest is, and go where the variables of OpenTelemetry say:
+`TOCSIN_ALERT_TRACING=true` and `TOCSIN_NOTIFY_TRACING=true` make OpenTelemetry traces. They need
+packages that are not installed by default, locked by hash as the others are, and go where the
+variables of OpenTelemetry say. In a clone (an image is [built with them](deploying.md#containers)):
 
 ```
-pip install 'tocsin-common[otel]'                                # or, as it is locked:
-pip install --require-hashes -r requirements/run.txt -r requirements/otlp.txt
+.venv/bin/python -m pip install --require-hashes -r requirements/run.txt -r requirements/otlp.txt
 export TOCSIN_ALERT_TRACING=true OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
 ```
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -54,3 +55,13 @@ def test_the_protos_are_clean_and_every_element_is_commented(tmp_path: Path) -> 
     )
 
     assert (0, "") == (answer.returncode, answer.stdout + answer.stderr)
+
+
+def test_every_method_of_the_contracts_has_its_client() -> None:
+    clients = [each.read_text() for each in ROOT.glob("libs/client/src/tocsin/client/*.py")]
+    called = set(re.findall(r"\w+\.([A-Z]\w+)\b", "".join(clients)))
+    protos = [each.read_text() for each in ROOT.glob("protos/tocsin/api/*/v1/*.proto")]
+    methods = set(re.findall(r"^  rpc (\w+)\(", "".join(protos), re.MULTILINE))
+
+    assert len(methods) > 50
+    assert set() == methods - called

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,11 @@ SERVICES = ("alert", "notify")
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 MOST_EXPOSED = 1.5
 """Of 10, as `systemd-analyze security` counts."""
-NOT_SETTINGS = {f"TOCSIN_{each}_{of}" for each in ("ALERT", "NOTIFY") for of in ("IMAGE", "PORT")}
+NOT_SETTINGS = {
+    "TOCSIN_EXTRAS",
+    *(f"TOCSIN_{each}_{of}" for each in ("ALERT", "NOTIFY") for of in ("IMAGE", "PORT")),
+}
+_PIN = re.compile(r"^[\w.-]+==\S+", re.MULTILINE)
 
 
 def deployed_files() -> Iterator[Path]:
@@ -88,11 +93,25 @@ def test_the_images_are_made_of_locked_packages_and_pinned_bases(dockerfile: str
     assert re.search(r"^ARG PYTHON=3\.\d+-slim-\w+$", dockerfile, re.MULTILINE)
 
 
-def test_what_the_relay_needs_is_locked_as_in_the_tests() -> None:
-    locked = (ROOT / "requirements" / "relay.txt").read_text().partition("    # via")[0]
+@pytest.mark.parametrize("name", ["relay", "otlp", "apprise"])
+def test_what_is_installed_apart_is_locked_as_in_the_tests(name: str, dockerfile: str) -> None:
+    requirements = ROOT / "requirements"
+    pins = _PIN.findall((requirements / f"{name}.txt").read_text())
 
-    assert locked.startswith("nats-py==")
-    assert locked in (ROOT / "requirements" / "dev.txt").read_text()
+    assert pins
+    assert set(pins) <= set(_PIN.findall((requirements / "dev.txt").read_text()))
+    assert f"requirements/{name}.txt" in dockerfile
+    assert f"!requirements/{name}.txt" in (DEPLOY / "Dockerfile.dockerignore").read_text()
+
+
+def test_what_an_extra_brings_can_be_installed_by_its_hash() -> None:
+    named = "\n".join(each.read_text() for each in (ROOT / "requirements").glob("*.in"))
+    projects = [tomllib.loads(each.read_text()) for each in ROOT.glob("*/*/pyproject.toml")]
+    extras = [each["project"].get("optional-dependencies", {}) for each in projects]
+    packages = {package for each in extras for one in each.values() for package in one}
+
+    assert len(packages) > 3
+    assert set() == {each for each in packages if not re.search(rf"^{each}\b", named, re.MULTILINE)}
 
 
 def test_every_container_of_ours_in_compose_is_hardened_and_in_order() -> None:

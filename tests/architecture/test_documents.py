@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +45,15 @@ _SERVICES = [
 _PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 _LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#\s]*)(?:#(?P<place>[^)\s]+))?\)")
 _VARIABLE = re.compile(r"\bTOCSIN_[A-Z_]*[A-Z]\b")
+_INSTALLS = sorted(
+    {
+        typed.line
+        for page in _PAGES
+        for block in blocks(page.read_text(), "")
+        for typed in block.typed
+        if "pip install " in typed.line
+    }
+)
 _MOST_NOT_RUN = 3
 """How many marks that keep a line from being run by a test there may be."""
 
@@ -81,6 +93,14 @@ def test_every_link_within_the_documents_leads_somewhere(path: Path) -> None:
     assert [] == wrong
 
 
+def test_every_task_of_make_that_a_page_names_is_there() -> None:
+    tasks = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {page.name: set(re.findall(r"`make ([a-z-]+)", page.read_text())) for page in _PAGES}
+
+    assert "make run" in (ROOT / "README.md").read_text()
+    assert {} == {page: names - tasks for page, names in named.items() if names - tasks}
+
+
 def test_every_page_can_be_found_from_the_first_one() -> None:
     first = (ROOT / "README.md").read_text()
     assert [] == [page.name for page in ROOT.glob("docs/*.md") if f"docs/{page.name}" not in first]
@@ -96,6 +116,25 @@ def test_every_grpcurl_line_calls_what_there_is_with_fields_that_there_are(name:
         service, _, method = call.method.partition("/")
         called = Default().FindServiceByName(service).methods_by_name[method]
         Parse(call.request, GetMessageClass(called.input_type)())
+
+
+@pytest.mark.parametrize("line", _INSTALLS)
+def test_every_line_that_installs_names_what_is_in_a_clone(line: str) -> None:
+    given = shlex.split(line.partition("pip install ")[2])
+    named = [each.partition("[")[0] for each in given if not each.startswith("-")]
+
+    assert named
+    assert [] == [each for each in named if "/" not in each or not (ROOT / each).exists()]
+
+
+@pytest.mark.parametrize("line", [each for each in _INSTALLS if "--require-hashes" in each])
+def test_every_line_that_installs_what_is_locked_is_one_that_pip_takes(line: str) -> None:
+    """The tests have all of it, so that pip has nothing to get."""
+    words = [*line.replace(".venv/bin/python", sys.executable).split(), "--dry-run", "--no-index"]
+
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+    assert 0 == done.returncode, done.stderr
 
 
 def test_operators_are_told_how_to_call_every_method_by_hand() -> None:

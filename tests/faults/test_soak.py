@@ -9,11 +9,8 @@ that connection with UNAVAILABLE (RST_STREAM, REFUSED_STREAM: nothing was begun)
 https://www.cve.org/CVERecord?id=CVE-2023-44487. So refusals are let pass, and counted; that none of
 those calls is held for good is seen at the end, when the same connection takes 200 at once.
 
-gRPC's server itself keeps some bytes of what is given up in the midst of receiving or sending
-(https://github.com/grpc/grpc/issues/43360). With grpcio 1.85.1 that alone is more in two hours
-than is allowed here, so the full length fails for tocsin-alert until it is mended there:
-docs/reliability.md, "What gRPC keeps". That Tocsin keeps none of it is for
-tests/integration/alert/test_given_up_calls.py, which counts Python's objects.
+gRPC's server itself would keep some bytes of what is given up in the midst of receiving or sending:
+more in two hours than is allowed here. See tocsin.common.rpc.whole_batches.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ import pytest
 
 from support.access_walk import about_host, let_in, let_in_by_role, listed_by_role, unproven
 from support.alert import running_alert
+from support.half_calls import half_calls
 from support.identity import Credentials, bearing, code_of_call
 from support.registered import registered_methods
+from support.waiting import eventually
 from tocsin.alert.rpc.access import RULES
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1 import backup_service_pb2 as backup_pb
@@ -92,6 +94,25 @@ async def test_a_method_that_is_not_in_the_table_is_for_nobody(
         code, said = await code_of_call(alert.channel, method, metadata=admin)
 
     assert (grpc.StatusCode.PERMISSION_DENIED, True) == (code, "in no rule" in said)
+
+
+async def test_a_token_that_is_not_for_a_method_has_no_request_read(
+    alert: RunningAlert, admitted: Credentials
+) -> None:
+    """Else 4 MiB for each of its calls would fill the memory, before anybody looks at the role."""
+    reads = bearing(await admitted.token(Role.SUBSCRIBER, name="reads"))
+    bound = bearing(await admitted.token(Role.SUBSCRIBER, name="bound", hosts=["web-1"]))
+    reports = bearing(await admitted.token(Role.ORCHESTRATOR, name="reports"))
+    await refreshed(alert)
+    raises = "/tocsin.api.alert.v1.AlertService/RaiseOrTouch"
+    lists = "/tocsin.api.alert.v1.AlertService/ListAlerts"
+
+    async with half_calls(alert.app.port) as calls:
+        read = [await calls.begin(raises, *reports), await calls.begin(lists, *reads)]
+        unread = [await calls.begin(raises, *reads), await calls.begin(lists, *bound)]
+        await eventually(lambda: calls.ended >= set(unread))
+
+        assert calls.ended.isdisjoint(read)
 
 
 async def test_a_caller_bound_to_a_host_speaks_of_no_other(

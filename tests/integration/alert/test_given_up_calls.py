@@ -1,7 +1,7 @@
 """Nothing is kept of a call or a stream that was given up, at whatever moment.
 
-Seen by the number of Python's objects. What gRPC keeps of them lies outside of those, and is told
-in docs/reliability.md.
+Seen by the number of Python's objects. What gRPC allocates for them lies outside of those: see
+tests/integration/common/test_whole_batches.py.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ from support.alert_stubs import alert_id, an_alert, an_event
 from support.client_calls import CLIENTS, Caller, Case
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.notify.v1 import (
+    channel_health_pb2,
     channel_pb2,
     channel_service_pb2,
+    channel_type_pb2,
     delivery_pb2,
     delivery_service_pb2,
 )
@@ -39,6 +41,8 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STAMP = Timestamp(seconds=int(NOON.timestamp()))
 CHANNEL = channel_pb2.Channel(channel_id=ID, display_name="ops")
 DELIVERY = delivery_pb2.Delivery(delivery_id=ID, attempt_count=3)
+HEALTH = channel_health_pb2.ChannelHealth(channel_id=ID, failure_count=2)
+TYPE = channel_type_pb2.ChannelType(name="webhook", available=True)
 ATTEMPT = delivery_pb2.Attempt(number=1, status_code=204)
 RAISED = pb.RaiseOrTouchResponse(alert=an_alert(1), outcome=pb.RAISE_OUTCOME_RAISED)
 REPORT = requests.raise_or_touch("web-1", "backup_failed", request_id="r-1")
@@ -194,6 +198,22 @@ CASES = [
         channel_service_pb2.ListChannelsRequest(),
         channel_service_pb2.ListChannelsResponse(channels=[CHANNEL]),
         [CHANNEL],
+    ),
+    Case(
+        "notify",
+        lambda c: c.list_channel_health(ID),
+        "ListChannelHealth",
+        channel_service_pb2.ListChannelHealthRequest(channel_id=ID),
+        channel_service_pb2.ListChannelHealthResponse(channels=[HEALTH]),
+        [HEALTH],
+    ),
+    Case(
+        "notify",
+        lambda c: c.list_channel_types(),
+        "ListChannelTypes",
+        channel_service_pb2.ListChannelTypesRequest(),
+        channel_service_pb2.ListChannelTypesResponse(channel_types=[TYPE]),
+        [TYPE],
     ),
     Case(
         "notify",

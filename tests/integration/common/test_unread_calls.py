@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from support.half_calls import half_calls
 from support.pems import Pems
+from support.processes import free_port
 from support.refusals import refusal_of
 from support.rpc_server import SERVICE, scripted_server
 from support.waiting import WITHIN_SECONDS, eventually
@@ -79,7 +80,9 @@ class Codes:
 
 
 def door(**settings: Any) -> Door:
-    return Door(admission=KnowsSome(), bears_known_token=is_known, **settings)
+    return Door(
+        admission=KnowsSome(), let_in_by_token=lambda _, metadata: is_known(metadata), **settings
+    )
 
 
 async def answer(request: Any, context: Any) -> Any:
@@ -273,6 +276,31 @@ async def test_one_connection_too_many_is_closed_as_it_comes(pems: Pems) -> None
         await eventually(lambda: comes_in(port, trust))
         for _, each in held[:-1]:
             each.close()
+
+
+async def test_strangers_who_fill_the_first_address_leave_the_certified_one_to_its_callers(
+    pems: Pems,
+) -> None:
+    given = pems.server(clients=True)
+    tls = ServerTls(
+        TlsFiles(given["tls_certificate_file"], given["tls_key_file"], given["tls_client_ca_file"])
+    )
+    second = f"127.0.0.1:{free_port()}"
+    ways_in = Door(tls=tls, certified_listen=second)
+    server = RpcServer("127.0.0.1:0", needs={}, limits=RpcLimits(connections=1), door=ways_in)
+    port = await server.start()
+    trust = ssl.create_default_context(cafile=pems.ca)
+    trust.set_alpn_protocols(["h2"])
+    _, stranger = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+    try:
+        assert not await comes_in(port, trust)
+        async with open_channel(second, pems.client("web-1.example.org")) as channel:
+            told = await HealthStub(channel).Check(HealthCheckRequest(), timeout=WITHIN_SECONDS)
+    finally:
+        stranger.transport.abort()
+        await server.server.stop(0)
+
+    assert HealthCheckResponse.SERVING == told.status
 
 
 async def comes_in(port: int, trust: ssl.SSLContext) -> bool:

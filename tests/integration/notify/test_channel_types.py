@@ -396,7 +396,7 @@ async def test_a_type_whose_package_is_not_there_says_what_to_install(
     assert grpc.StatusCode.FAILED_PRECONDITION is refusal.code
     assert "CHANNEL_TYPE_UNAVAILABLE" == refusal.reason
     assert not apprise.available
-    assert "Install tocsin-notify[apprise]" in apprise.unavailable_reason
+    assert "Install requirements/apprise.txt" in apprise.unavailable_reason
 
 
 async def test_a_channel_that_a_route_names_is_not_deleted(

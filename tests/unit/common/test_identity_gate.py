@@ -246,13 +246,31 @@ def test_a_bad_token_is_not_made_good_by_a_certificate() -> None:
         ask(LIST, *certified(AGENT), call=call)
 
 
+@pytest.mark.parametrize("hosts", [(), ("web-1",)])
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("method", [HOST, LIST, HEALTH, "/tocsin.api.alert.v1.AlertService/New"])
+def test_whose_request_is_read_first_is_let_in_by_its_token(
+    method: str, role: Role, hosts: tuple[str, ...]
+) -> None:
+    knowing = Knowing(Known.of([(a_credential(role, hosts=hosts), digest_of(TOKEN))]))
+    gate = Gate(RULES, knowing, clock=ManualClock())
+    headers = (("authorization", f"Bearer {TOKEN}"),)
+    call: Any = Call(headers)
+    try:
+        let_in = gate.check_of(method)(call).credential_id is not None
+    except PermissionDeniedError:
+        let_in = False
+
+    assert let_in == gate.let_in_by_token(method, headers)
+
+
 def test_only_the_plain_form_of_a_header_is_remembered() -> None:
     credential = a_credential(Role.SUBSCRIBER)
     knowing = Knowing(Known.of([(credential, digest_of(TOKEN))]))
     gate = Gate(RULES, knowing, clock=ManualClock())
     headers = [f"Bearer {' ' * spaces}{TOKEN}" for spaces in range(100)]
 
-    known = [gate.bears_known_token([("authorization", header)]) for header in headers]
+    let_in = [gate.let_in_by_token(LIST, [("authorization", header)]) for header in headers]
 
-    assert all(known)
+    assert all(let_in)
     assert headers[:1] == list(gate._headers)

@@ -16,6 +16,12 @@ class Refusing:
 
     code: grpc.StatusCode | None = None
 
+    def __init__(self, peer: str = "ipv4:127.0.0.1:4242") -> None:
+        self._peer = peer
+
+    def peer(self) -> str:
+        return self._peer
+
     async def write(self, _message: object) -> None:
         """Take a message."""
 
@@ -105,3 +111,24 @@ async def test_so_many_watch_health_at_most_and_who_leaves_makes_room() -> None:
     assert grpc.StatusCode.RESOURCE_EXHAUSTED is refused.code
     assert not done
     second.cancel()
+
+
+async def test_one_address_holds_so_many_streams_of_health_and_others_find_room() -> None:
+    known = Readiness({"alerts": ("database",)}, most_watchers_of_one=1)
+    request = health_pb2.HealthCheckRequest()
+    first, again = (Refusing(f"ipv4:192.0.2.7:{port}") for port in (1, 2))
+    others = [Refusing(peer) for peer in ("ipv4:192.0.2.8:1", "unix:", "unix:")]
+    held = [asyncio.ensure_future(known.Watch(request, each)) for each in (first, *others)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(ConnectionAbortedError):
+        await asyncio.wait_for(known.Watch(request, again), 15)
+    held[0].cancel()
+    await asyncio.wait(held[:1])
+    held[0] = asyncio.ensure_future(known.Watch(request, Refusing(first.peer())))
+    done, waiting = await asyncio.wait(held, timeout=0.01)
+
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED is again.code
+    assert not done
+    for each in waiting:
+        each.cancel()

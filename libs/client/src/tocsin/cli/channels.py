@@ -7,7 +7,7 @@ import typer
 
 from tocsin.api.notify.v1.channel_pb2 import Channel, EmailSecurity
 from tocsin.api.notify.v1.delivery_pb2 import AttemptOutcome
-from tocsin.cli import channel_creation, options, references
+from tocsin.cli import channel_creation, channel_health, options, references
 from tocsin.cli import channel_creation as creation
 from tocsin.cli.channel_settings import WRITTEN_AS, fill
 from tocsin.cli.channel_view import CHANNEL_HEADINGS, channel_fields, channel_row, channel_type
@@ -62,6 +62,7 @@ def add_to(app: typer.Typer) -> None:
         ("rotate-secret", rotate_secret),
     ):
         command(group, name, **WRITTEN_AS)(function)
+    channel_health.add_to(group)
     app.add_typer(group, name="channel")
 
 

@@ -12,6 +12,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import typer
 
 from tocsin.cli import (
+    asking_health,
     channels,
     deciding,
     deliveries,
@@ -74,6 +75,7 @@ def build() -> typer.Typer:
     up.add_to(app)
     for family in (reporting, deciding, reading, watching):
         family.add_to(app)
+    asking_health.add_to(app)
     channels.add_to(app)
     deliveries.add_to(app)
     explaining.add_to(app)

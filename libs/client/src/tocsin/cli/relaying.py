@@ -16,8 +16,8 @@ from tocsin.common.rpc.channel import open_channel
 from tocsin.common.rpc.client_credentials import ClientCredentials
 
 _MISSING = (
-    "This needs the Python package nats-py, which is not installed. Install Tocsin's client with "
-    "its extra: tocsin-client[nats]"
+    "This needs the Python package nats-py, which is not installed. Install requirements/relay.txt "
+    "of Tocsin beside it, or nats-py."
 )
 
 Server = Annotated[

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from tocsin.api.notify.v1 import channel_service_pb2 as channel_pb
     from tocsin.api.notify.v1 import delivery_service_pb2 as delivery_pb
+    from tocsin.api.notify.v1.channel_health_pb2 import ChannelHealth
     from tocsin.api.notify.v1.channel_pb2 import Channel
+    from tocsin.api.notify.v1.channel_type_pb2 import ChannelType
     from tocsin.api.notify.v1.delivery_pb2 import Attempt, Delivery
     from tocsin.client.retry import RetryPolicy
     from tocsin.common.rpc.client_credentials import ClientCredentials
@@ -78,6 +80,21 @@ class NotifyClient(SteeringCalls):
         async for page in self._pages(self._channels.ListChannels, request):
             for channel in page.channels:
                 yield channel
+
+    async def list_channel_health(self, channel_id: str | UUID = "") -> list[ChannelHealth]:
+        """Return whether one channel works, or all of them do, by display_name.
+
+        Raises NotFoundError.
+        """
+        request = requests.list_channel_health(channel_id)
+        answer = await self._call(self._channels.ListChannelHealth, request)
+        return list(answer.channels)
+
+    async def list_channel_types(self) -> list[ChannelType]:
+        """Return what types of channels there are, by name, and which the server lacks."""
+        request = requests.list_channel_types()
+        answer = await self._call(self._channels.ListChannelTypes, request)
+        return list(answer.channel_types)
 
     async def update_channel(self, channel: Channel, fields: Iterable[str]) -> Channel:
         """Change the named fields, such as `enabled` or `webhook.url`, and return the channel.

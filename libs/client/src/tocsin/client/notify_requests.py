@@ -39,6 +39,18 @@ def list_channels(
     return channel_service_pb2.ListChannelsRequest(page_size=page_size, page_token=page_token)
 
 
+def list_channel_health(
+    channel_id: str | UUID = "",
+) -> channel_service_pb2.ListChannelHealthRequest:
+    """Ask whether one channel works, or all of them."""
+    return channel_service_pb2.ListChannelHealthRequest(channel_id=str(channel_id))
+
+
+def list_channel_types() -> channel_service_pb2.ListChannelTypesRequest:
+    """Ask what types of channels there are."""
+    return channel_service_pb2.ListChannelTypesRequest()
+
+
 def update_channel(
     channel: Channel, fields: Iterable[str]
 ) -> channel_service_pb2.UpdateChannelRequest:

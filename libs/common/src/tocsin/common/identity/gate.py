@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tocsin.common.errors import TocsinError, UnauthenticatedError
 from tocsin.common.identity.certificates import names_in
-from tocsin.common.identity.roles import not_listed, require_right
+from tocsin.common.identity.roles import has_right, not_listed, require_right
 from tocsin.common.identity.tokens import bearer, digest_of
 from tocsin.common.rpc.caller import anonymous_peer, read_metadata
 
@@ -71,12 +71,14 @@ class Gate:
 
         return check
 
-    def bears_known_token(self, metadata: Metadata) -> bool:
-        """Whether the headers of a call bear a token that is good now."""
+    def let_in_by_token(self, method: str, metadata: Metadata) -> bool:
+        """Whether the headers of a call bear a token that is good now, and is for its method."""
         for key, value in metadata or ():
             if key == "authorization" and isinstance(value, str):
-                found = self._bearer_of(value)
-                return found is not None and self._ended(found) is None
+                rule, found = self._rules.get(method), self._bearer_of(value)
+                if rule is None or found is None or self._ended(found) is not None:
+                    return False
+                return has_right(rule, found.peer)
         return False
 
     def _bearer_of(self, header: str) -> Credential | None:

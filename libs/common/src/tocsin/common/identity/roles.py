@@ -52,6 +52,11 @@ def only(*roles: Role, names_hosts: bool = False) -> Rule:
     return Rule(frozenset({*roles, Role.ADMIN}), names_hosts=names_hosts)
 
 
+def has_right(rule: Rule, peer: Peer) -> bool:
+    """Whether a rule is for a peer by its roles, and by what it is bound to."""
+    return not rule.roles.isdisjoint(peer.roles) and (rule.names_hosts or not peer.host_ids)
+
+
 def require_right(rule: Rule, method: str, peer: Peer) -> None:
     """Raise PermissionDeniedError (ROLE_MISSING, HOST_NOT_ALLOWED) unless a rule is for a peer."""
     if rule.roles.isdisjoint(peer.roles):

@@ -71,7 +71,7 @@ class Security:
         gate = Gate(self._rules, self._watch, clock=self._clock)
         return Door(
             admission=Anyone() if settings.insecure_dev else gate,
-            bears_known_token=None if settings.insecure_dev else gate.bears_known_token,
+            let_in_by_token=None if settings.insecure_dev else gate.let_in_by_token,
             tls=settings.server_tls(),
             clients_certified=settings.clients_certified,
             certified_listen=settings.certified_listen,

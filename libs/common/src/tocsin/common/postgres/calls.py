@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Call(NamedTuple):
+class FunctionCall(NamedTuple):
     """A function's call, and its arguments in their order."""
 
     function: str

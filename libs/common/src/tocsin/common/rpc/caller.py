@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Metadata = Iterable[tuple[str, str | bytes]] | None
-    BearsKnownToken = Callable[[Metadata], bool]
+    LetInByToken = Callable[[str, Metadata], bool]
 
 ANONYMOUS = "anonymous"
 

@@ -10,7 +10,7 @@ from tocsin.common.rpc.caller import Anyone
 if TYPE_CHECKING:
     import grpc
 
-    from tocsin.common.rpc.caller import Admission, BearsKnownToken
+    from tocsin.common.rpc.caller import Admission, LetInByToken
     from tocsin.common.rpc.tls import ServerTls
 
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Door:
     """An admission, and what the connections are made of.
 
-    `bears_known_token` tells by the headers of a call whether its request may be read before it is
-    admitted; None where that needs no token.
+    `let_in_by_token` tells by the method and the headers of a call whether its request may be read
+    before it is admitted; None where that needs no token.
     `tls` None: connections are not encrypted. `clients_certified`: callers must show a
     certificate. `certified_listen` is a second address where they must, while they need not on the
     first; gRPC's Python server knows no certificate that may be shown or not. `reflection`:
@@ -27,7 +27,7 @@ class Door:
     """
 
     admission: Admission = field(default_factory=Anyone)
-    bears_known_token: BearsKnownToken | None = None
+    let_in_by_token: LetInByToken | None = None
     tls: ServerTls | None = None
     clients_certified: bool = False
     certified_listen: str | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tocsin.common.rpc.throttling import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,10 +34,20 @@ class Readiness:
     """
 
     def __init__(
-        self, needs: Mapping[str, Collection[str]], *, most_watchers: int = MOST_WATCHERS
+        self,
+        needs: Mapping[str, Collection[str]],
+        *,
+        most_watchers: int = MOST_WATCHERS,
+        most_watchers_of_one: int = 0,
     ) -> None:
+        """Of one address so many streams are told of changes at most; 0 means any number.
+
+        Those of this machine are counted together with all others only.
+        """
         self._most_watchers = most_watchers
+        self._most_watchers_of_one = most_watchers_of_one
         self._watchers = 0
+        self._watchers_at = Counter[str | None]()
         self._needs = {service: frozenset(names) for service, names in needs.items()}
         self._needs[""] = frozenset[str]().union(*self._needs.values())
         self._holds = dict.fromkeys(self._needs[""], False)
@@ -89,19 +102,32 @@ class Readiness:
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
         """Tell the health of one service now and at each change.
 
-        Fails with RESOURCE_EXHAUSTED when there are too many who are told.
+        Fails with RESOURCE_EXHAUSTED when there are too many who are told, here or at one address.
         """
         await _refuse_long_name(request, context)
-        if self._watchers >= self._most_watchers:
-            await context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{self._watchers:,} streams of health are open, and no more may be. Call Check.",
-            )
+        address = address_of(context.peer())
+        await self._refuse_one_too_many(address, context)
         self._watchers += 1
+        self._watchers_at[address] += 1
         try:
             await self._tell_changes(request, context)
         finally:
             self._watchers -= 1
+            self._watchers_at[address] -= 1
+            if not self._watchers_at[address]:
+                del self._watchers_at[address]
+
+    async def _refuse_one_too_many(self, address: str | None, context: Any) -> None:
+        of_one = self._watchers_at[address]
+        if self._watchers >= self._most_watchers:
+            said = f"{self._watchers:,} streams of health are open"
+        elif address is not None and 0 < self._most_watchers_of_one <= of_one:
+            said = f"Your address holds {of_one:,} streams of health"
+        else:
+            return
+        await context.abort(
+            grpc.StatusCode.RESOURCE_EXHAUSTED, f"{said}, and no more may be. Call Check."
+        )
 
     async def _tell_changes(self, request: Any, context: Any) -> None:
         told = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tocsin.common.ids import NewId
-    from tocsin.common.rpc.caller import Admission, BearsKnownToken
+    from tocsin.common.rpc.caller import Admission, LetInByToken
     from tocsin.common.rpc.draining import Draining
     from tocsin.common.rpc.observing import CallObserver
 
@@ -66,20 +66,20 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         draining: Draining,
         *,
         admission: Admission | None = None,
-        bears_known_token: BearsKnownToken | None = None,
+        let_in_by_token: LetInByToken | None = None,
         observer: CallObserver | None = None,
         new_id: NewId = uuid4,
     ) -> None:
         """`admission` says who may call what; without it anybody may call everything.
 
-        Calls whose headers do not pass `bears_known_token` are admitted before their requests are
-        read, the others after it. `observer` is told of each call as it ends.
+        Calls whose method and headers do not pass `let_in_by_token` are admitted before their
+        requests are read, the others after it. `observer` is told of each call as it ends.
         """
         self._observer = observer
         self._draining = draining
         self._admission = admission or Anyone()
         self._new_id = new_id
-        self._bears_known_token = bears_known_token
+        self._let_in_by_token = let_in_by_token
         self._guarded: dict[str, RpcHandler] = {}
         self._unread: dict[str, RpcHandler] = {}
         self._unread_calls = UnreadCalls(draining)
@@ -90,9 +90,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> RpcHandler | None:
         method = handler_call_details.method
-        known = self._bears_known_token
-        is_known = known is None or known(handler_call_details.invocation_metadata)
-        guarded = (self._guarded if is_known else self._unread).get(method)
+        by_token = self._let_in_by_token
+        let_in = by_token is None or by_token(method, handler_call_details.invocation_metadata)
+        guarded = (self._guarded if let_in else self._unread).get(method)
         if guarded is not None:
             return guarded
         found = await continuation(handler_call_details)
@@ -100,7 +100,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return None
         self._unread[method] = self._guard(method, found, unread=True)
         self._guarded[method] = self._guard(method, found, unread=False)
-        return (self._guarded if is_known else self._unread)[method]
+        return (self._guarded if let_in else self._unread)[method]
 
     def _guard(self, method: str, found: RpcHandler, *, unread: bool) -> RpcHandler:
         kind = next(name for name in _KINDS if getattr(found, name, None))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from tocsin.common.rpc.asking_ahead import asking_ahead
 from tocsin.common.rpc.door import Door
 from tocsin.common.rpc.draining import Draining
 from tocsin.common.rpc.health import HEALTH_SERVICE, Readiness
@@ -17,6 +18,7 @@ from tocsin.common.rpc.listening import ListenError, require_free
 from tocsin.common.rpc.one_queue import wait_in_one_queue
 from tocsin.common.rpc.reflection import add_reflection
 from tocsin.common.rpc.throttling import ThrottledAdmission
+from tocsin.common.rpc.whole_batches import see_batches_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -61,20 +63,22 @@ class RpcServer:
         self._shares_port = shares_port
         self._health_port: HealthPort | None = None
         self._draining = Draining()
-        self.readiness = Readiness(needs)
-        self.server: grpc.aio.Server = grpc.aio.server(
-            interceptors=[
-                *around,
-                ErrorInterceptor(
-                    self._draining,
-                    admission=ThrottledAdmission(door.admission, limits),
-                    bears_known_token=door.bears_known_token,
-                    observer=observer,
-                ),
-            ],
-            # Without it a second server would take a share of the calls silently.
-            options=[("grpc.so_reuseport", int(shares_port)), *limits.options()],
-        )
+        self.readiness = Readiness(needs, most_watchers_of_one=limits.streams_per_caller)
+        see_batches_through()
+        with asking_ahead():
+            self.server: grpc.aio.Server = grpc.aio.server(
+                interceptors=[
+                    *around,
+                    ErrorInterceptor(
+                        self._draining,
+                        admission=ThrottledAdmission(door.admission, limits),
+                        let_in_by_token=door.let_in_by_token,
+                        observer=observer,
+                    ),
+                ],
+                # Without it a second server would take a share of the calls silently.
+                options=[("grpc.so_reuseport", int(shares_port)), *limits.options()],
+            )
         wait_in_one_queue(self.server)
         self.readiness.add_to(self.server)
         if door.reflection:

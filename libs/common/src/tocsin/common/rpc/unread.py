@@ -1,14 +1,15 @@
 """Calls that are admitted before their requests are read.
 
 gRPC reads the request of a unary call before it calls anybody, and keeps it in memory, however
-slowly it comes: 4 MiB for each of the 250 calls of a connection. So a call that bears no known
-token is served like one that streams its requests, which are read when they are asked for: after
-the admission. That costs a little more, so that calls which bear one are served as ever.
+slowly it comes: 4 MiB for each of the 250 calls of a connection. So a call that bears no token for
+its method is served like one that streams its requests, which are read when they are asked for:
+after the admission. That costs a little more, so that calls which bear one are served as ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MOST_READ_OF_STRANGERS: Final = 16
 PATIENCE: Final = timedelta(seconds=5)
 """How long the request of a caller that proves nothing may take to arrive."""
+SOON: Final = timedelta(milliseconds=250)
+"""How long it may take though others wait: much longer than one takes that was sent."""
 
 # Of a caller that is gone the requests end first, and a moment later the call.
 _GONE_SECONDS: Final = 0.05
@@ -63,9 +66,9 @@ class UnreadCalls:
     """Makes handlers that read the request after the admission.
 
     Of callers that prove nothing, as who asks for health, so many requests are read at a time at
-    most, and none for long. One more takes the place of the one that is awaited longest, which is
-    refused with RESOURCE_EXHAUSTED (RATE_LIMITED): else some that never end would keep out all
-    others, and mostly a request is there with its call.
+    most, and none for long. The next waits for its turn. If the request that is awaited longest
+    does not come `soon`, the next takes its place, and it is refused with RESOURCE_EXHAUSTED
+    (RATE_LIMITED): else some that never end would keep out all others.
 
     While a request is awaited its call ends as a stream does: when the server drains, or the caller
     would not be let in any more.
@@ -76,11 +79,15 @@ class UnreadCalls:
         draining: Draining,
         most: int = MOST_READ_OF_STRANGERS,
         patience: timedelta = PATIENCE,
+        soon: timedelta = SOON,
     ) -> None:
         self._draining = draining
         self._most = most
         self._patience = patience.total_seconds()
-        self._reading: dict[asyncio.Timeout, None] = {}
+        self._soon = soon.total_seconds()
+        self._turn = asyncio.Lock()
+        self._ended = asyncio.Event()
+        self._reading: dict[asyncio.Timeout, float] = {}
 
     def reading(self, behave: Behaviour) -> Behaviour:
         """Return a behaviour that is given an UnreadRequest, reads it and goes on."""
@@ -99,22 +106,33 @@ class UnreadCalls:
     async def _of_a_stranger(self, request: UnreadRequest) -> Any:
         try:
             async with asyncio.timeout(self._patience) as limit:
-                self._make_room()
-                self._reading[limit] = None
+                async with self._turn:
+                    await self._find_room()
+                    self._reading[limit] = _now()
                 try:
                     return await request.read()
                 finally:
                     self._reading.pop(limit, None)
+                    self._ended.set()
         except TimeoutError:
             raise _too_many() from None
 
-    def _make_room(self) -> None:
-        if len(self._reading) < self._most:
-            return
-        oldest = next(iter(self._reading))
-        del self._reading[oldest]
-        if not oldest.expired():
-            oldest.reschedule(0)
+    async def _find_room(self) -> None:
+        while len(self._reading) >= self._most:
+            oldest, began = next(iter(self._reading.items()))
+            left = began + self._soon - _now()
+            if left <= 0:
+                del self._reading[oldest]
+                if not oldest.expired():
+                    oldest.reschedule(0)
+            else:
+                await self._until_one_ends(left)
+
+    async def _until_one_ends(self, seconds: float) -> None:
+        self._ended.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
 
 def unread_handler(kind: str, call: Behaviour, found: RpcHandler, decode: Any) -> RpcHandler:
@@ -133,3 +151,7 @@ def _too_many() -> ResourceExhaustedError:
         reason="RATE_LIMITED",
         retry_after=timedelta(seconds=1),
     )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -54,6 +54,6 @@ def _exporter(name: str, variable: str) -> Any:
 
 def _lacking(variable: str, what: str) -> ConfigError:
     return ConfigError(
-        f"{variable}: is set, and {what} is not installed; pip install 'tocsin-common[otel]', or "
-        f"name another exporter in {_VARIABLE}"
+        f"{variable}: is set, and {what} is not installed; install what requirements/otlp.txt of "
+        f"Tocsin names, or name another exporter in {_VARIABLE}"
     )

@@ -18,7 +18,7 @@ class TelemetrySettings(ServiceSettings):
     )
     tracing: bool = Field(
         default=False,
-        description="Whether to make OpenTelemetry traces of calls and deliveries. Needs the extra "
-        "tocsin-common[otel]; where they go is said by the variables of OpenTelemetry itself, such "
-        "as OTEL_EXPORTER_OTLP_ENDPOINT.",
+        description="Whether to make OpenTelemetry traces of calls and deliveries. Needs the "
+        "packages of requirements/otlp.txt; where they go is said by the variables of "
+        "OpenTelemetry itself, such as OTEL_EXPORTER_OTLP_ENDPOINT.",
     )

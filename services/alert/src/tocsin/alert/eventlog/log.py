@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from tocsin.common.postgres.calls import Call
+    from tocsin.common.postgres.calls import FunctionCall
 
 # Advisory locks are told apart by these numbers within one database: "tocsin" in ASCII, then one
 # number for each use. Those of the log are 1 (append), 2 (identity) and 3 (compaction).
@@ -154,7 +154,7 @@ def _statement(first: str, before: int, condition: str) -> str:
 
 
 async def append(
-    connection: asyncpg.Connection, entries: Sequence[NewEntry], first: Call | None = None
+    connection: asyncpg.Connection, entries: Sequence[NewEntry], first: FunctionCall | None = None
 ) -> Appended:
     """Write entries at the end of the log, in the order given.
 
@@ -170,9 +170,9 @@ async def append(
 
 async def append_if(
     connection: asyncpg.Connection,
-    condition: Call,
+    condition: FunctionCall,
     entries: Sequence[NewEntry],
-    first: Call | None = None,
+    first: FunctionCall | None = None,
 ) -> Appended | None:
     """Do as `append` does, with at least one entry, if a call before all else returns true.
 
@@ -186,8 +186,8 @@ async def append_if(
 async def _append(
     connection: asyncpg.Connection,
     entries: Sequence[NewEntry],
-    first: Call | None,
-    condition: Call | None = None,
+    first: FunctionCall | None,
+    condition: FunctionCall | None = None,
 ) -> tuple[int | None, UUID | None]:
     held = () if condition is None else condition.arguments
     before = () if first is None else first.arguments

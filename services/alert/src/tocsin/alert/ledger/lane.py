@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 from tocsin.alert.ledger.call import Call, Entry
 from tocsin.alert.ledger.floods import MOST_OPEN, Floods
+from tocsin.alert.ledger.gathering import Gathering
 from tocsin.alert.ledger.observing import Nobody
 from tocsin.alert.ledger.patience import Patience
 from tocsin.alert.ledger.transaction import Parts
@@ -72,9 +73,8 @@ LONGEST_WAIT = timedelta(milliseconds=500)
 # After so long without work the lane lends its connection to others.
 _REST_SECONDS = 0.5
 
-
-# gRPC begins one call after the other, each over some turns of the event loop. A lane that leaves
-# it none between large batches lets calls wait where nobody sees them, and refuses none.
+# A call takes some turns of the event loop to come from gRPC to the queue. A lane that leaves it
+# none between large batches lets calls wait where nobody sees them, and refuses none.
 _MANY = 200
 _TURNS = 32
 
@@ -100,6 +100,7 @@ class Ledger:
         open_alerts_per_host: int = MOST_OPEN,
         answer_within: timedelta = ANSWER_WITHIN,
         longest_wait: timedelta = LONGEST_WAIT,
+        gathering: Gathering | None = None,
         observer: LaneObserver = Nobody(),  # noqa: B008 - it keeps nothing
         monotonic: Callable[[], float] = perf_counter,
     ) -> None:
@@ -107,7 +108,7 @@ class Ledger:
 
         `max_batch` bounds the commands of one transaction, `max_queue` those that wait, and
         `longest_wait` for how long. About `open_alerts_per_host` alerts of a host may be open:
-        beyond, one stands for the rest. `observer` hears of each batch.
+        beyond, one stands for the rest. `gathering` lets batches wait, `observer` hears of each.
         """
         self.floods = Floods(open_alerts_per_host)
         self._longest_wait = longest_wait.total_seconds()
@@ -119,6 +120,8 @@ class Ledger:
         self._max_queue = max_queue
         self._patience = Patience(answer_within.total_seconds())
         self._queue: deque[Entry] = deque()
+        self._gathering = gathering or Gathering()
+        self._wanted = 1
         self._woken = asyncio.Event()
         self._draining = False
         self._lane: asyncio.Task[None] | None = None
@@ -225,17 +228,21 @@ class Ledger:
                 self._queue.append(Entry(call, place, command))
             else:
                 call.settle(place, _overloaded())
-        self._woken.set()
+        if len(self._queue) >= self._wanted:
+            self._woken.set()
         self._patience.watch(call)
         return await call.results(otherwise=unavailable)
 
     async def _run(self) -> None:
         try:
             while await self._has_work():
+                await self._gather()
                 self._batch_began = self._now()
                 entries = self._take()
                 await self._writer.write(entries)
-                self._observer.wrote(entries, self._now() - self._batch_began)
+                took = self._now() - self._batch_began
+                self._gathering.wrote(len(entries), took)
+                self._observer.wrote(entries, took)
                 if len(entries) >= _MANY:
                     await _let_calls_begin()
         finally:
@@ -254,6 +261,20 @@ class Ledger:
                 await self._writer.rest()
                 await self._woken.wait()
         return bool(self._queue)
+
+    async def _gather(self) -> None:
+        """Let the batch grow while that is worth it, or until this stops."""
+        wanted = min(self._gathering.wanted, self._max_batch)
+        if len(self._queue) >= wanted or self._draining:
+            return
+        self._wanted = wanted
+        self._woken.clear()
+        enough = asyncio.get_running_loop().call_later(self._gathering.seconds, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            enough.cancel()
+            self._wanted = 1
 
     def _take(self) -> list[Entry]:
         """Take a batch off the queue, without the commands that nobody waits for any more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tocsin.alert.domain.alert import NOTHING_NAMED
 from tocsin.alert.store.alerts import labels_to_text
 from tocsin.alert.store.requests import REMEMBERED_FOR
-from tocsin.common.postgres.calls import Call
+from tocsin.common.postgres.calls import FunctionCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class Changes(NamedTuple):
 _ALERT_COLUMNS = 29
 
 
-def call_to_write(changes: Changes, now: datetime) -> Call | None:
+def call_to_write(changes: Changes, now: datetime) -> FunctionCall | None:
     """Return the call that writes changes; None when there are none.
 
     It fails with a serialization failure when another transaction has committed one of the
@@ -59,16 +59,18 @@ def call_to_write(changes: Changes, now: datetime) -> Call | None:
         return _write(changes, now)
     if changes.new:
         if all(map(_is_plain, changes.new)):
-            return Call("raise_1", (*_raise_arrays(changes.new), *_key_arrays(changes.keys)))
+            return FunctionCall(
+                "raise_1", (*_raise_arrays(changes.new), *_key_arrays(changes.keys))
+            )
         return _write(changes, now)
     if changes.touched:
-        return Call("touch_1", _touch_arrays(changes.touched))
+        return FunctionCall("touch_1", _touch_arrays(changes.touched))
     if changes.keys:
-        return Call("set_keys_1", _key_arrays(changes.keys))
+        return FunctionCall("set_keys_1", _key_arrays(changes.keys))
     return None
 
 
-def _write(changes: Changes, now: datetime) -> Call:
+def _write(changes: Changes, now: datetime) -> FunctionCall:
     answers = sorted(changes.answers.items())  # two transactions do not deadlock
     arguments = (
         *_alert_arrays(changes),
@@ -80,7 +82,7 @@ def _write(changes: Changes, now: datetime) -> Call:
         now,
         now - REMEMBERED_FOR,
     )
-    return Call("write_1", arguments)
+    return FunctionCall("write_1", arguments)
 
 
 def _is_plain(new: Alert) -> bool:

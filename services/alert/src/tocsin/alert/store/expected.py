@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.alert.store.alerts import labels_to_text
-from tocsin.common.postgres.calls import Call
+from tocsin.common.postgres.calls import FunctionCall
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -37,7 +37,7 @@ class Expected(NamedTuple):
     remembered_since: datetime
 
 
-def call_to_hold(expected: Expected) -> Call:
+def call_to_hold(expected: Expected) -> FunctionCall:
     """Return the call that locks the keys and tells whether all is as expected.
 
     An alert has changed if its version or the time it was last seen has: the version grows by
@@ -67,7 +67,7 @@ def call_to_hold(expected: Expected) -> Call:
         list(expected.request_ids),
         expected.remembered_since,
     )
-    return Call("hold_unchanged_1", arguments)
+    return FunctionCall("hold_unchanged_1", arguments)
 
 
 def _act_time_of(alert: Alert) -> datetime | None:
@@ -76,7 +76,9 @@ def _act_time_of(alert: Alert) -> datetime | None:
     return act.time if act else None
 
 
-async def write_if(connection: asyncpg.Connection, condition: Call, call: Call | None) -> bool:
+async def write_if(
+    connection: asyncpg.Connection, condition: FunctionCall, call: FunctionCall | None
+) -> bool:
     """Make a call that returns true if the condition does, in one statement; else do nothing."""
     if call is None:
         held = await connection.fetchval(f"SELECT {condition.sql}", *condition.arguments)

@@ -57,5 +57,5 @@ def unavailable_reason(spec: ChannelSpec) -> str:
         return ""
     return (
         f"The package {spec.package} is not installed beside tocsin-notify. Install"
-        f" tocsin-notify[{spec.package}], and start the service again."
+        f" requirements/{spec.package}.txt of Tocsin there, and start the service again."
     )
