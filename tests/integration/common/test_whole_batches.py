@@ -8,11 +8,11 @@ import os
 import platform
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not among its types
 
 from support.given_up import (
     AT_ONCE,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from support.given_up import Ground, Way
+
+cygrpc: Any = import_module("grpc._cython.cygrpc")
 
 # A batch's smallest block is 80 bytes.
 NOTHING, SOMETHING = 40, 80

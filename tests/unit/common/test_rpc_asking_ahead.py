@@ -133,6 +133,21 @@ async def test_a_second_one_who_waits_for_the_same_call_is_told_in_a_later_turn(
     await end(core)
 
 
+async def test_a_task_may_wait_for_a_call_without_anything_between() -> None:
+    core = Core()
+    calls = await asked(core)
+
+    async def wait() -> Any:
+        return await calls.next_call()
+
+    waits = asyncio.ensure_future(wait())
+    await turns()
+    core.hand_over(1)
+
+    assert 1 == await asyncio.wait_for(waits, 15)
+    await end(core)
+
+
 async def test_one_who_no_longer_waits_is_not_told() -> None:
     core = Core()
     calls = await asked(core)

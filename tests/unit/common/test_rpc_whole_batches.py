@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import Any
 
 import grpc
 import pytest
-from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not among its types
 
 from tocsin.common.rpc.whole_batches import execute_whole, see_batches_through
+
+cygrpc: Any = import_module("grpc._cython.cygrpc")
 
 
 class Batches:

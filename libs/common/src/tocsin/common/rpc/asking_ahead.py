@@ -99,7 +99,10 @@ class CallsAhead:
 
 
 class NextCall(asyncio.Future[_Call]):
-    """The next call. Who waits for it first is told at once, not in a later turn of the loop."""
+    """The next call. Who waits for it first is told at once, not in a later turn of the loop.
+
+    A task that waits for it directly is told later all the same: it cannot go on inside another.
+    """
 
     _is_awaited = False
     _tell: Callable[[asyncio.Future[_Call]], object] | None = None
@@ -118,7 +121,7 @@ class NextCall(asyncio.Future[_Call]):
 
     def add_done_callback(self, tell: Callable[..., object], *, context: Any = None) -> None:
         """Tell the first who asks for it at once, any other in the next turn."""
-        if self._is_awaited or self.cancelled():
+        if self._is_awaited or self.cancelled() or _is_of_a_task(tell):
             super().add_done_callback(tell, context=context)
             return
         self._is_awaited = True
@@ -133,6 +136,10 @@ class NextCall(asyncio.Future[_Call]):
         if self._tell is None or not super().remove_done_callback(self._tell):
             return _nobody
         return self._tell
+
+
+def _is_of_a_task(tell: Callable[..., object]) -> bool:
+    return isinstance(getattr(tell, "__self__", None), asyncio.Task)
 
 
 def _nobody(_: asyncio.Future[_Call]) -> None:
