@@ -63,7 +63,14 @@ async def _batches(bench: Bench, alert: Server) -> None:
             calls.batches, alert.target, name, raises=raises, seconds=bench.seconds
         )
         done, cost = await bench.observed(alert, raising, of="key")
-        bench.report.add(name, done.rate, "/s", notes(cost, client_note(done.cores)))
+        beside = _beside_bare(bench, name, done.rate)
+        bench.report.add(name, done.rate, "/s", notes(cost, beside, client_note(done.cores)))
+
+
+def _beside_bare(bench: Bench, name: str, rate: float) -> str:
+    """Say what part of the rate of the least that a server does is reached, if it was measured."""
+    bare = bench.report.figures.get(f"bare.{name}")
+    return f"{rate / bare.value:.2f} of the bare server" if bare else ""
 
 
 async def _catch_up(bench: Bench, alert: Server) -> None:

@@ -15,9 +15,9 @@ import asyncpg
 from bench.percentiles import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    _Write = Callable[[list[str]], Awaitable[object]]
+    Write = Callable[[list[str]], Awaitable[Sequence[asyncpg.Record]]]
 
 _WARM_UP_SECONDS = 0.5
 _SAME = 10  # how many statements of touches there are to a connection
@@ -100,7 +100,12 @@ async def _hammer(load: _Load) -> Hammered:
     begin = time.perf_counter() + _WARM_UP_SECONDS
     cpu = time.process_time()
     writers = [
-        _write(load, await _statement(connection, load), f"{load.name}-{number}", begin)
+        _write(
+            load,
+            await prepare(connection, raises=load.raises, keys=load.keys),
+            f"{load.name}-{number}",
+            begin,
+        )
         for number, connection in enumerate(connections)
     ]
     counts = await asyncio.gather(*writers)
@@ -110,18 +115,19 @@ async def _hammer(load: _Load) -> Hammered:
     return Hammered(sum(counts) * load.keys / load.seconds, cores)
 
 
-async def _statement(connection: asyncpg.Connection, load: _Load) -> _Write:
-    statement = _UPSERT.format(source=_ONE if load.keys == 1 else _MANY)
-    if load.raises:
+async def prepare(connection: asyncpg.Connection, *, raises: bool, keys: int) -> Write:
+    """Return what writes so many keys by one statement: one row of what was written for each."""
+    statement = _UPSERT.format(source=_ONE if keys == 1 else _MANY)
+    if raises:
         statement = _WITH_EVENT.format(upsert=statement)
     prepared = await connection.prepare(statement)
-    event = (_PAYLOAD,) if load.raises else ()
+    event = (_PAYLOAD,) if raises else ()
     return lambda names: prepared.fetch(
-        _HOST, _KIND, _MESSAGE, names[0] if load.keys == 1 else names, *event
+        _HOST, _KIND, _MESSAGE, names[0] if keys == 1 else names, *event
     )
 
 
-async def _write(load: _Load, write: _Write, name: str, begin: float) -> int:
+async def _write(load: _Load, write: Write, name: str, begin: float) -> int:
     """Write until the time is over, and return how many statements were begun in it."""
     turns = count = 0
     while (now := time.perf_counter()) < begin + load.seconds:
@@ -139,7 +145,7 @@ async def one_in_flight(url: str, seconds: float, *, raises: bool) -> float:
     """
     connection = await asyncpg.connect(url)
     try:
-        write = await _statement(connection, _Load(url, "alone", raises, 1, 1, seconds))
+        write = await prepare(connection, raises=raises, keys=1)
         took = list[float]()
         end = time.perf_counter() + seconds
         while (begin := time.perf_counter()) < end:

@@ -148,7 +148,15 @@ class Ground:
     async def echo(self, *, loop: EchoLoop = "asyncio", port: int = 0) -> Server:
         """Start a bare echo. Several may be given the same port: they share it."""
         port = port or free_port()
-        child = self._start("echo", "bench.echo", [str(port), loop], {})
+        return await self._bare("echo", port, loop)
+
+    async def bare_batch(self, database_url: str, *, raises: bool) -> Server:
+        """Start a server that does the least for batches, with the tables of bench.alone."""
+        what = "raise" if raises else "touch"
+        return await self._bare("bare_batch", free_port(), database_url, what)
+
+    async def _bare(self, name: str, port: int, *arguments: str) -> Server:
+        child = self._start(name, f"bench.{name}", [str(port), *arguments], {})
         server = Server(child, f"127.0.0.1:{port}", 0.0)
         await self._until_it_listens(child, port)
         return self._kept(server)

@@ -1,4 +1,4 @@
-"""What cannot be beaten here: a bare echo, and PostgreSQL alone."""
+"""What cannot be beaten here: a bare echo, PostgreSQL alone, and both with no more between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench import alone, calls, post, steady
 from bench.bodies import ECHO, raise_body
-from bench.load import client_note
+from bench.load import client_note, notes
 
 if TYPE_CHECKING:
     from bench.run import Bench
@@ -41,6 +41,8 @@ async def measure_limits(bench: Bench) -> None:
         bench.report.add(name, idle, "ms")
     for load in _LOADS:
         await _hammer(bench, url, load)
+    for name, raises in (("bare.batch.touch", False), ("bare.batch.raise", True)):
+        await _bare_batches(bench, url, name, raises=raises)
     await _echo(bench)
 
 
@@ -61,6 +63,17 @@ async def _hammer(bench: Bench, url: str, load: _Load) -> None:
     done = await asyncio.gather(*parts)
     note = client_note(max(each.cores for each in done))
     bench.report.add(load.name, sum(each.rate for each in done), "/s", note)
+
+
+async def _bare_batches(bench: Bench, url: str, name: str, *, raises: bool) -> None:
+    bench.tell(f"a bare batch server: {name}")
+    server = await bench.ground.bare_batch(url, raises=raises)
+    sending = bench.clients.run(
+        calls.batches, server.target, name, raises=raises, seconds=bench.seconds
+    )
+    done, cost = await bench.observed(server, sending, of="key")
+    bench.report.add(name, done.rate, "/s", notes(cost, client_note(done.cores)))
+    server.stop()
 
 
 async def _echo(bench: Bench) -> None:

@@ -172,6 +172,8 @@ ROWS = (
     Row("PostgreSQL alone: raises with event, a transaction each, 32 clients", "postgres.raise"),
     Row("PostgreSQL alone: touches, 100 keys a statement", "postgres.touch_100"),
     Row("PostgreSQL alone: raises with event, 100 keys a statement", "postgres.raise_100"),
+    Row("a bare batch server in Python: touches", "bare.batch.touch", ("postgres.touch_100",)),
+    Row("a bare batch server in Python: raises", "bare.batch.raise", ("postgres.raise_100",)),
     Row("bare grpc.aio echo, 64 in flight", "echo"),
     Row("… p99", "echo.p99"),
     Row("… with a body of its own for each call", "echo.each"),

@@ -16,11 +16,11 @@ from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.observation import Failure, Success
 from tocsin.alert.eventlog.compaction import Compaction, Retention
 from tocsin.alert.rpc.alert_service import ALERT_SERVICE, AlertService
-from tocsin.alert.rpc.convert import encode_alert, encode_event
 from tocsin.alert.rpc.reads import Reads
 from tocsin.alert.rpc.streams import add_alert_service
 from tocsin.alert.rpc.subscriber import WatchLimits
 from tocsin.alert.rpc.watch import Watch
+from tocsin.alert.rpc.wire import encode_alert, encode_event
 from tocsin.api.alert.v1.alert_pb2 import ALERT_STATUS_RESOLVED, Alert
 from tocsin.api.alert.v1.event_pb2 import AlertEvent
 from tocsin.common.clock import SystemClock

@@ -16,10 +16,10 @@ from google.rpc.status_pb2 import Status
 from support.eventlog import following
 from tocsin.alert.eventlog import log
 from tocsin.alert.rpc.alert_service import ALERT_SERVICE, AlertService
-from tocsin.alert.rpc.convert import encode_alert
 from tocsin.alert.rpc.streams import add_alert_service
 from tocsin.alert.rpc.subscriber import WatchLimits
 from tocsin.alert.rpc.watch import Watch
+from tocsin.alert.rpc.wire import encode_alert
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.api.alert.v1 import event_pb2
 from tocsin.api.alert.v1.alert_service_pb2_grpc import AlertServiceStub

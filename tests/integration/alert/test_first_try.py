@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,7 +68,7 @@ def functions_of(database: RecordingDatabase) -> list[str]:
     """Return the functions that were called since the last time, one for each statement."""
     queries = [each.query for each in database.statements]
     database.statements.clear()
-    return [query.split("_1(")[0].rsplit(" ", 1)[-1] for query in queries]
+    return [re.split(r"_\d\(", query)[0].rsplit(" ", 1)[-1] for query in queries]
 
 
 async def only_alert(database: Database) -> Alert:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.postgres
 
 OTHER = Key("host-b", "backup_failed", "")
 NOBODY = Key("nobody", "backup_failed", "")
-IF_UNCHANGED = "SELECT CASE WHEN hold_unchanged_1"
+IF_UNCHANGED = "SELECT CASE WHEN hold_unchanged_2"
 READ = ["alert_keys", "alerts", "hosts", "requests"]
 MANY = """
 INSERT INTO alert_keys (host_id, kind, dedup_key)
@@ -120,14 +120,14 @@ async def test_the_round_trips_of_a_call_do_not_depend_on_how_many_keys_it_has(
     locked = "SELECT * FROM lock_and_read_1"
     assert {
         **{name: [IF_UNCHANGED] for name in steps},
-        "new keys": ["SELECT * FROM read_keys_1", "SELECT hold_unchanged_1"],
-        "nothing to write": ["SELECT hold_unchanged_1"],
+        "new keys": ["SELECT * FROM read_keys_1", "SELECT hold_unchanged_2"],
+        "nothing to write": ["SELECT hold_unchanged_2"],
         "retried": [IF_UNCHANGED, begun, locked, "COMMIT"],
         "with another": [
             begun,
             "SELECT alert_id, host_id, kind, dedup_key FROM alerts WHERE alert_id = ANY",
             locked,
-            "SELECT touch_1",
+            "SELECT touch_2",
             "COMMIT",
         ],
     } == taken

@@ -20,8 +20,8 @@ from tocsin.alert.domain.observation import Caller, Failure, Success
 from tocsin.alert.eventlog import identity, log
 from tocsin.alert.ledger.commands import Acknowledge, AutoResolve, RaiseOrTouch, Resolve
 from tocsin.alert.ledger.lane import Ledger
-from tocsin.alert.rpc.convert import encode_event
 from tocsin.alert.rpc.subscriber import WatchLimits
+from tocsin.alert.rpc.wire import encode_event
 from tocsin.api.alert.v1 import alert_pb2, event_pb2
 from tocsin.common.clock import SystemClock
 from tocsin.common.ids import uuid7
@@ -61,10 +61,18 @@ async def running_ledger(database: Database) -> AsyncIterator[Ledger]:
 async def raise_alert(
     ledger: Ledger, host: str, *, severity: Severity = Severity.WARNING, kind: str = "backup_failed"
 ) -> UUID:
+    alert_id = await raise_unless_cleared(ledger, host, severity, kind)
+    assert alert_id is not None
+    return alert_id
+
+
+async def raise_unless_cleared(
+    ledger: Ledger, host: str, severity: Severity, kind: str = "backup_failed"
+) -> UUID | None:
+    """Raise, unless somebody else tells meanwhile of a success that was later than the failure."""
     failure = Failure(Key(host, kind, "data"), SystemClock().now(), severity, "it failed")
     answer = await ledger.submit(RaiseOrTouch(failure, NOBODY))
-    assert answer.alert is not None
-    return answer.alert.alert_id
+    return None if answer.alert is None else answer.alert.alert_id
 
 
 async def clear(ledger: Ledger, host: str) -> None:
@@ -245,7 +253,8 @@ async def _write_at_random(ledger: Ledger, number: int) -> None:
                 await ledger.submit(Resolve(chance.choice(known), "", NOBODY))
             case _:
                 severity = chance.choice([Severity.WARNING, Severity.CRITICAL])
-                known.append(await raise_alert(ledger, host, severity=severity))
+                raised = await raise_unless_cleared(ledger, host, severity)
+                known += [] if raised is None else [raised]
 
 
 def _told(alert: alert_pb2.Alert) -> tuple[int, int, str, str]:

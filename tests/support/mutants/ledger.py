@@ -58,8 +58,9 @@ WRITTEN_BY_THE_CALL = Mutant(
     (
         Edit(
             _LANE,
-            "        self._woken.set()\n        self._patience.watch(call)\n",
-            "        await self._writer.write(self._take())\n        self._patience.watch(call)\n",
+            "            left.settle(_overloaded())\n",
+            "            left.settle(_overloaded())\n"
+            "        await self._writer.write(self._queue.take())\n",
         ),
     ),
     (the(_LANE_TESTS, "test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start"),),

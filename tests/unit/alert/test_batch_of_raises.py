@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tocsin.alert.domain.alert import Alert, Severity, Subject
 from tocsin.alert.domain.key import Key
@@ -13,7 +14,7 @@ from tocsin.alert.domain.outcome import RaiseOutcome
 from tocsin.alert.ledger.commands import RaiseAnswer
 from tocsin.alert.rpc.batch import BatchOfRaises
 from tocsin.alert.rpc.convert import alert_to_stub, item_error, raise_answer_to_stub
-from tocsin.alert.rpc.observations import read_raise
+from tocsin.alert.rpc.observations import _shared_labels, read_raise
 from tocsin.api.alert.v1 import alert_pb2
 from tocsin.api.alert.v1 import alert_service_pb2 as pb
 from tocsin.common.errors import InvalidArgumentError, ResourceExhaustedError, UnavailableError
@@ -50,7 +51,7 @@ def refusal_of(request: pb.RaiseOrTouchRequest) -> InvalidArgumentError:
 
 def test_each_item_is_read_and_answered_as_a_call_alone() -> None:
     batch = batch_of(item("a"), item(""), item("b"), item("c"))
-    response = batch.response([TOUCHED, STALE, AWAY])
+    response = pb.BatchRaiseOrTouchResponse.FromString(batch.response([TOUCHED, STALE, AWAY]))
 
     assert [read_raise(item(host), PEER, NOW) for host in "abc"] == batch.commands
     assert [
@@ -67,7 +68,8 @@ def test_when_nothing_was_tried_the_call_itself_fails() -> None:
 
 
 def test_one_that_was_tried_is_answered_beside_those_that_were_not() -> None:
-    results = batch_of(item(), item()).response([AWAY, TOUCHED]).results
+    answered = batch_of(item(), item()).response([AWAY, TOUCHED])
+    results = pb.BatchRaiseOrTouchResponse.FromString(answered).results
 
     assert ["error", "response"] == [result.WhichOneof("result") for result in results]
 
@@ -81,6 +83,55 @@ def test_a_plain_request_is_read_without_spelling_out_its_labels(
     read_raise(item(), PEER, NOW)
 
     assert [] == spelt
+
+
+def test_alerts_share_labels_that_are_alike_and_what_is_refused_is_not_kept() -> None:
+    _shared_labels.cache_clear()
+    one, other = (read_raise(item(host), PEER, NOW).failure.labels for host in "ab")
+    refused = [
+        refusal_of(pb.RaiseOrTouchRequest(host_id="a", kind="k", labels=labels))
+        for labels in ({"disk": "x" * 257}, {str(number): "" for number in range(33)})
+    ]
+
+    assert {"disk": "sda"} == one
+    assert one is other
+    assert 1 == _shared_labels.cache_info().currsize
+    assert ["labels[disk]", "labels"] == [error.violations[0].field for error in refused]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("host_id", ""),
+        ("host_id", "x" * 257),
+        ("host_id", "a\0"),
+        ("kind", ""),
+        ("kind", "Backup"),
+        ("kind", "x" * 64),
+        ("kind", "backup_failed\n"),
+        ("dedup_key", "x" * 257),
+        ("dedup_key", "\0"),
+        ("message", "\0"),
+        ("cause", "x" * 257),
+        ("cause", "\0"),
+        ("severity", 7),
+        ("observe_time", Timestamp(nanos=-1)),
+        ("request_id", "x" * 129),
+    ],
+)
+def test_what_one_look_finds_wrong_is_told_field_by_field(name: str, value: object) -> None:
+    request = pb.RaiseOrTouchRequest(host_id="ö", kind="k", message="Fährt nicht")
+    sound = read_raise(request, PEER, NOW)
+    request.MergeFrom(pb.RaiseOrTouchRequest(**{name: value}))  # type: ignore[arg-type]
+    if not value:
+        request.ClearField("host_id" if name == "host_id" else "kind")
+
+    assert ("ö", "Fährt nicht", NOW) == (
+        sound.failure.key.host_id,
+        sound.failure.message,
+        sound.failure.observe_time,
+    )
+    assert [name] == [violation.field for violation in refusal_of(request).violations]
 
 
 def test_a_time_at_the_epoch_and_names_of_the_subject_are_told() -> None:

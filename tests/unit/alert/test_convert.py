@@ -23,11 +23,11 @@ from tocsin.alert.ledger.commands import ClearAnswer, RaiseAnswer
 from tocsin.alert.rpc.convert import (
     alert_to_stub,
     clear_answer_to_stub,
-    encode_event,
     event_to_stub,
     item_error,
     raise_answer_to_stub,
 )
+from tocsin.alert.rpc.wire import encode_event
 from tocsin.api.alert.v1 import alert_pb2, alert_service_pb2, event_pb2
 from tocsin.common.errors import FieldViolation, InvalidArgumentError, UnavailableError
 from tocsin.common.rpc.times import from_timestamp, to_timestamp

@@ -27,7 +27,7 @@ LOCKED = Root(uuid7(), Key("host-b", "backup_failed", "group-9"), "repo-1", at(-
 
 
 def seen(key: Key, repository_id: str = "repo-1") -> Failure:
-    return replace(failure(0, key=key), subject=Subject(repository_id=repository_id))
+    return failure(0, key=key)._replace(subject=Subject(repository_id=repository_id))
 
 
 def suppressed() -> KeyState:
@@ -106,7 +106,7 @@ def test_until_when_an_alert_explains_others(
 ) -> None:
     key = Key("host-a", kind, "x")
     state = transitions.raise_or_touch(
-        KeyState(), replace(seen(key), cause=cause), ORCHESTRATOR, ALPHA, uuid7
+        KeyState(), seen(key)._replace(cause=cause), ORCHESTRATOR, ALPHA, uuid7
     ).state
     if ended is not None:
         state = transitions.clear(state, success(ended, key=key), ORCHESTRATOR, "Alpha").state

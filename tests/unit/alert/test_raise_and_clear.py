@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -95,7 +94,7 @@ def test_a_raise_with_nothing_open_is_raised_with_an_event() -> None:
 
 def test_an_alert_bears_its_subject_and_its_host_as_they_were_when_it_was_raised() -> None:
     subject = Subject("group-1", "repo-1", "nightly")
-    observed = replace(failure(0), subject=subject)
+    observed = failure(0)._replace(subject=subject)
     host = HostFacts("Alpha", {"rack": "7"})
     moved = HostFacts("Beta", {"rack": "8"})
 

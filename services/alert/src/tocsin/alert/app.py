@@ -14,8 +14,8 @@ from tocsin.alert.eventlog.compaction import Compaction, Retention
 from tocsin.alert.eventlog.following import Following
 from tocsin.alert.ledger import Ledger
 from tocsin.alert.rpc.access import RULES
-from tocsin.alert.rpc.convert import encode_alert, encode_event
 from tocsin.alert.rpc.watch import Watch
+from tocsin.alert.rpc.wire import encode_alert, encode_event
 from tocsin.alert.services import Parts, make_probes, make_server
 from tocsin.alert.sweep.parts import Sweeps
 from tocsin.alert.telemetry.parts import AlertTelemetry

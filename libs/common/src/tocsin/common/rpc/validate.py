@@ -31,7 +31,7 @@ _SHOWN_CHARACTERS = 64
 
 def check_text(found: Violations, path: str, value: str, *, most: int, least: int = 0) -> None:
     """Note a text that is too short, too long, or that PostgreSQL cannot hold."""
-    if least <= len(value) <= most and _is_plain(value):
+    if least <= len(value) <= most and is_plain(value):
         return
     if not least <= len(value) <= most:
         if not value:
@@ -45,7 +45,7 @@ def check_text(found: Violations, path: str, value: str, *, most: int, least: in
 
 def check_characters(found: Violations, path: str, value: str) -> None:
     """Note a text with characters that PostgreSQL cannot hold."""
-    if _is_plain(value):
+    if is_plain(value):
         return
     if "\0" in value:
         found.add(path, "holds a NUL character (U+0000); leave it out")
@@ -73,8 +73,8 @@ def check_labels(found: Violations, path: str, labels: Mapping[str, str]) -> Non
         if not (
             1 <= len(name) <= LABEL_NAME_CHARACTERS
             and len(value) <= LABEL_VALUE_CHARACTERS
-            and _is_plain(name)
-            and _is_plain(value)
+            and is_plain(name)
+            and is_plain(value)
         ):
             _check_label(found, f"{path}[{shown(name)}]", name, value)
 
@@ -121,9 +121,9 @@ def shown(value: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
 
 
-def _is_plain(value: str) -> bool:
-    """Whether a text surely holds nothing that PostgreSQL cannot; most texts are plain."""
-    return value.isascii() and "\0" not in value
+def is_plain(value: str) -> bool:
+    """Whether a text holds nothing that PostgreSQL cannot."""
+    return "\0" not in value and (value.isascii() or not _SURROGATE.search(value))
 
 
 def _range(least: int, most: int) -> str:

@@ -101,3 +101,24 @@ class Alert(NamedTuple):
         if self.resolution is not None:
             return Status.RESOLVED
         return Status.OPEN if self.acknowledgement is None else Status.ACKNOWLEDGED
+
+    def seen_again(self, host_name: str, message: str, last_seen_time: datetime) -> Alert:
+        """Return this alert after one more observation of it: a third of what _replace takes."""
+        return Alert._make(
+            (
+                self.alert_id,
+                self.key,
+                host_name,
+                self.severity,
+                message,
+                self.cause,
+                self.occurrences + 1,
+                self.raise_time,
+                last_seen_time,
+                self.version + 1,
+                *self[_AFTER_VERSION:],
+            )
+        )
+
+
+_AFTER_VERSION = Alert._fields.index("version") + 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from tocsin.alert.domain.alert import NOTHING_NAMED, Subject
+from tocsin.alert.domain.alert import NO_LABELS, NOTHING_NAMED, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.key import Key
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something was seen to be wrong.
+class Failure(NamedTuple):
+    """Something was seen to be wrong: a tuple, as Alert is.
 
     `cause` is empty when it is not known. `message` is at most 16 KiB of UTF-8.
     """
@@ -27,7 +26,7 @@ class Failure:
     severity: Severity
     message: str = ""
     cause: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = NO_LABELS
     subject: Subject = NOTHING_NAMED
 
 

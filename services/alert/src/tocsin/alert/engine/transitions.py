@@ -162,13 +162,8 @@ def _touched(
     is_latest = failure.observe_time >= standing.last_seen_time
     message = failure.message if is_latest else ""
     cause = failure.cause if is_latest else ""
-    seen = standing._replace(
-        host_name=host_name,
-        occurrences=standing.occurrences + 1,
-        last_seen_time=failure.observe_time if is_latest else standing.last_seen_time,
-        message=message or standing.message,
-        version=standing.version + 1,
-    )
+    time = failure.observe_time if is_latest else standing.last_seen_time
+    seen = standing.seen_again(host_name, message or standing.message, time)
     if failure.severity <= seen.severity and (not cause or cause == seen.cause):
         return Decision(KeyState(state.cleared_time, seen), RaiseOutcome.TOUCHED, seen)
     severity = max(seen.severity, failure.severity)

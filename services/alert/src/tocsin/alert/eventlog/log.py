@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tocsin.alert.domain.event import Position
 from tocsin.alert.eventlog.frames import framing
 from tocsin.alert.eventlog.identity import LIVE_EPOCH, epoch_or_refuse
+from tocsin.common.postgres.columns import once_if_alike, packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +148,7 @@ class Page:
 def _statement(first: str, before: int, condition: str) -> str:
     """Return the statement that appends after a call that has `before` arguments, if it may."""
     places = ", ".join(f"${place}" for place in range(before + 1, before + 9))
-    appended = f"append_1({first}, {places})"
+    appended = f"append_2({first}, {places})"
     if condition:
         appended = f"CASE WHEN {condition} THEN {appended} END"
     return f"SELECT {appended}, ({LIVE_EPOCH})"
@@ -191,6 +192,9 @@ async def _append(
 ) -> tuple[int | None, UUID | None]:
     held = () if condition is None else condition.arguments
     before = () if first is None else first.arguments
+    alert_ids, host_ids, kinds, severities, types, record_times, payloads = zip(
+        *entries, strict=True
+    )
     row: tuple[int | None, UUID | None] = await connection.fetchrow(
         _statement(
             "NULL" if first is None else first.sql_after(len(held)),
@@ -200,7 +204,13 @@ async def _append(
         *held,
         *before,
         _APPEND_LOCK,
-        *zip(*entries, strict=True),
+        alert_ids,
+        packed(host_ids),
+        packed(kinds),
+        once_if_alike(severities),
+        once_if_alike(types),
+        once_if_alike(record_times),
+        payloads,
     )
     return row
 

@@ -28,8 +28,7 @@ class RequestRef:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseOrTouch:
+class RaiseOrTouch(NamedTuple):
     """A failure was observed. Answered with a RaiseAnswer."""
 
     failure: Failure

@@ -106,7 +106,7 @@ def _after_clear(batch: Batch, failure: Failure) -> Failure:
     cleared_time = batch.book.state(failure.key).cleared_time
     if cleared_time is None or failure.observe_time >= cleared_time:
         return failure
-    return replace(failure, observe_time=cleared_time)
+    return failure._replace(observe_time=cleared_time)
 
 
 def _rise_to(batch: Batch, group: SourceGroup, good: datetime) -> bool:

@@ -41,7 +41,7 @@ def _with_repository(batch: Batch, failure: Failure) -> Failure:
     if subject.repository_id or stored is None:
         return failure
     repository_id = stored.group.spec.repository_id
-    return replace(failure, subject=replace(subject, repository_id=repository_id))
+    return failure._replace(subject=replace(subject, repository_id=repository_id))
 
 
 def _offline(batch: Batch, failure: Failure) -> Root | None:

@@ -18,7 +18,7 @@ from tocsin.alert.eventlog import log
 from tocsin.alert.ledger.alert_writes import changes_of, key_change
 from tocsin.alert.ledger.batch import Batch, Rows
 from tocsin.alert.ledger.chance import Chance
-from tocsin.alert.ledger.commands import OBSERVATIONS, AutoResolve, RaiseOrTouch
+from tocsin.alert.ledger.commands import AutoResolve, RaiseOrTouch
 from tocsin.alert.ledger.fold import Fold
 from tocsin.alert.ledger.key_memory import KeyMemory
 from tocsin.alert.ledger.transaction import Written, applied, book_of, entries_of, request_ids_of
@@ -137,14 +137,15 @@ def _keys_of_reports(commands: Iterable[Command]) -> set[Key] | None:
     """
     keys: set[Key] = set()
     for command in commands:
-        if isinstance(command, OBSERVATIONS) and command.caller.is_person:
-            return None
         if isinstance(command, RaiseOrTouch):
-            keys.add(command.failure.key)
+            key = command.failure.key
         elif isinstance(command, AutoResolve) and command.success.key.kind != STALE_SCHEDULE:
-            keys.add(command.success.key)
+            key = command.success.key
         else:
             return None
+        if command.caller.is_person:
+            return None
+        keys.add(key)
     return keys
 
 

@@ -52,6 +52,8 @@ class Fold:
 
     def apply(self, command: Command) -> Answer:
         """Decide on one command. Raises TocsinError, and then nothing of it is to be written."""
+        if type(command) is RaiseOrTouch and command.request is None:  # as most of a batch are
+            return self._raise_or_touch(command)
         if isinstance(command, ALERT_COMMANDS):
             return self._answer(command)
         return backup_fold.apply(self.batch, command)
@@ -72,14 +74,17 @@ class Fold:
     def _decide(self, command: AlertCommand) -> AlertAnswer:
         match command:
             case RaiseOrTouch():
-                raised = self.book.raise_or_touch(command.failure, command.caller)
-                return RaiseAnswer(raised.alert, raised.outcome)
+                return self._raise_or_touch(command)
             case AutoResolve():
                 cleared = self.book.clear(command.success, command.caller)
                 self._begin_anew(command.success.key, bool(cleared.changes))
                 return ClearAnswer(cleared.alert, cleared.outcome)
             case _:
                 return self._change(command)
+
+    def _raise_or_touch(self, command: RaiseOrTouch) -> RaiseAnswer:
+        raised = self.batch.book.raise_or_touch(command.failure, command.caller)
+        return RaiseAnswer(raised.alert, raised.outcome)
 
     def _change(self, command: Acknowledge | Resolve | Lapse) -> ChangeAnswer:
         alert = self.book.alert(command.alert_id)

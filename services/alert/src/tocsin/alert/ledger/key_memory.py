@@ -48,19 +48,26 @@ class KeyMemory:
     def recall(self, keys: Iterable[Key]) -> dict[Key, Known]:
         """Return what is known of keys, as far as anything is."""
         known = self._known
-        return {key: known[key] for key in keys if key in known}
+        return {key: each for key in keys if (each := known.get(key)) is not None}
 
     def keep(self, book: AlertBook) -> None:
         """Take what a committed batch has read and left of its keys."""
-        known = self._known
+        known, changed, host_of, total = (
+            self._known,
+            book.changed_states,
+            book.hosts.get,
+            self._bytes,
+        )
         for key, read in book.states.items():
-            state = book.changed_states.get(key, read)
-            host = book.hosts.get(key.host_id)
-            before = known.pop(key, None)
+            state, host = changed.get(key, read), host_of(key[0])
+            size = _bytes_of(state.alert, host)
+            before = known.get(key)
             if before is not None:
-                self._bytes -= before.bytes
-            known[key] = latest = Known(state, host, _bytes_of(state.alert, host))
-            self._bytes += latest.bytes
+                known.move_to_end(key)
+                total -= before.bytes
+            known[key] = Known(state, host, size)
+            total += size
+        self._bytes = total
         while len(known) > self._most_keys or self._bytes > self._most_bytes:
             self._bytes -= known.popitem(last=False)[1].bytes
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, overload
 
 from tocsin.alert.ledger.call import Call, Entry
+from tocsin.alert.ledger.command_queue import CommandQueue
 from tocsin.alert.ledger.floods import MOST_OPEN, Floods
 from tocsin.alert.ledger.gathering import Gathering
 from tocsin.alert.ledger.observing import Nobody
@@ -16,8 +16,8 @@ from tocsin.alert.ledger.patience import Patience
 from tocsin.alert.ledger.transaction import Parts
 from tocsin.alert.ledger.writer import Writer, settle_all
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
-from tocsin.common.ids import NewId, uuid7
 from tocsin.common.postgres.failures import unavailable
+from tocsin.common.postgres.ids import uuid7
 from tocsin.common.postgres.patience import ANSWER_WITHIN
 
 if TYPE_CHECKING:
@@ -64,14 +64,12 @@ if TYPE_CHECKING:
     )
     from tocsin.alert.ledger.observing import LaneObserver
     from tocsin.common.clock import Clock
+    from tocsin.common.ids import NewId
     from tocsin.common.postgres.engine import Database
 
 
 # Less than a caller waits for an answer: what is taken on is to be answered.
 LONGEST_WAIT = timedelta(milliseconds=500)
-
-# After so long without work the lane lends its connection to others.
-_REST_SECONDS = 0.5
 
 # A call takes some turns of the event loop to come from gRPC to the queue. A lane that leaves it
 # none between large batches lets calls wait where nobody sees them, and refuses none.
@@ -116,13 +114,10 @@ class Ledger:
         self._batch_began = monotonic()
         self._observer = observer
         self._writer = Writer(database, Parts(clock, new_id, encode_event, self.floods), on_commit)
-        self._max_batch = max_batch
-        self._max_queue = max_queue
         self._patience = Patience(answer_within.total_seconds())
-        self._queue: deque[Entry] = deque()
-        self._gathering = gathering or Gathering()
-        self._wanted = 1
-        self._woken = asyncio.Event()
+        self._queue = CommandQueue(
+            gathering or Gathering(), max_batch=max_batch, max_length=max_queue
+        )
         self._draining = False
         self._lane: asyncio.Task[None] | None = None
 
@@ -130,6 +125,7 @@ class Ledger:
         """Begin to write what is submitted, unless it is so already."""
         if self._lane is None or self._lane.done():
             self._draining = False
+            self._queue.open()
             self._lane = asyncio.create_task(self._run(), name="ledger")
 
     @property
@@ -152,14 +148,14 @@ class Ledger:
         """
         if self._draining:
             raise UnavailableError("This server is stopping. Try again.", reason="DRAINING")
-        if len(self._queue) >= self._max_queue or self._is_late():
+        if self._queue.is_full or self._is_late():
             raise _overloaded()
 
     def _is_late(self) -> bool:
         if not self._queue:
             return False
         now = self._now()
-        waited, at_work = now - self._queue[0].call.began, now - self._batch_began
+        waited, at_work = now - self._queue.oldest.call.began, now - self._batch_began
         return waited > self._longest_wait > at_work
 
     async def stop(self) -> None:
@@ -169,7 +165,7 @@ class Ledger:
         and the commands that wait are answered with UnavailableError.
         """
         self._draining = True
-        self._woken.set()
+        self._queue.close()
         if self._lane is not None:
             await self._lane
 
@@ -223,67 +219,27 @@ class Ledger:
         """
         self.require_room()
         call = Call(len(commands), self._now())
-        for place, command in enumerate(commands):
-            if len(self._queue) < self._max_queue:
-                self._queue.append(Entry(call, place, command))
-            else:
-                call.settle(place, _overloaded())
-        if len(self._queue) >= self._wanted:
-            self._woken.set()
+        entries = [Entry(call, place, command) for place, command in enumerate(commands)]
+        for left in self._queue.put(entries):
+            left.settle(_overloaded())
         self._patience.watch(call)
         return await call.results(otherwise=unavailable)
 
     async def _run(self) -> None:
         try:
-            while await self._has_work():
-                await self._gather()
+            while await self._queue.has_some(self._writer.rest):
+                await self._queue.gather()
                 self._batch_began = self._now()
-                entries = self._take()
+                entries = self._queue.take()
                 await self._writer.write(entries)
                 took = self._now() - self._batch_began
-                self._gathering.wrote(len(entries), took)
+                self._queue.wrote(len(entries), took)
                 self._observer.wrote(entries, took)
                 if len(entries) >= _MANY:
                     await _let_calls_begin()
         finally:
-            settle_all(self._queue, unavailable())
-            self._queue.clear()
+            settle_all(self._queue.take_all(), unavailable())
             await self._writer.rest()
-
-    async def _has_work(self) -> bool:
-        """Wait for commands. False when there will be none any more."""
-        while not self._queue and not self._draining:
-            self._woken.clear()
-            try:
-                async with asyncio.timeout(_REST_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                await self._writer.rest()
-                await self._woken.wait()
-        return bool(self._queue)
-
-    async def _gather(self) -> None:
-        """Let the batch grow while that is worth it, or until this stops."""
-        wanted = min(self._gathering.wanted, self._max_batch)
-        if len(self._queue) >= wanted or self._draining:
-            return
-        self._wanted = wanted
-        self._woken.clear()
-        enough = asyncio.get_running_loop().call_later(self._gathering.seconds, self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            enough.cancel()
-            self._wanted = 1
-
-    def _take(self) -> list[Entry]:
-        """Take a batch off the queue, without the commands that nobody waits for any more."""
-        entries: list[Entry] = []
-        while self._queue and len(entries) < self._max_batch:
-            entry = self._queue.popleft()
-            if not entry.is_abandoned:
-                entries.append(entry)
-        return entries
 
 
 async def _let_calls_begin() -> None:

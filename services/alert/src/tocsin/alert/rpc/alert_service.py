@@ -58,9 +58,9 @@ class AlertService(AlertServiceServicer):
         command = read_raise(request, peer_of(context), self._clock.now())
         return raise_answer_to_stub(await self._ledger.submit(command))
 
-    async def BatchRaiseOrTouch(
+    async def BatchRaiseOrTouch(  # type: ignore[override]  # answers by bytes: see streams
         self, request: pb.BatchRaiseOrTouchRequest, context: Context
-    ) -> pb.BatchRaiseOrTouchResponse:
+    ) -> bytes:
         self._ledger.require_room()  # before the work of reading what would be refused
         batch = BatchOfRaises(request, peer_of(context), self._clock.now())
         return batch.response(await self._ledger.submit_many(batch.commands))

@@ -8,9 +8,9 @@ from uuid import uuid4
 import structlog
 
 from tocsin.alert.ledger.commands import RaiseAnswer, RaiseOrTouch
-from tocsin.alert.rpc.convert import fill_raise_answer, item_error
-from tocsin.alert.rpc.observations import read_raise
-from tocsin.api.alert.v1 import alert_service_pb2 as pb
+from tocsin.alert.rpc.convert import item_error
+from tocsin.alert.rpc.observations import Reports
+from tocsin.alert.rpc.wire import batch_response
 from tocsin.common.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
@@ -22,10 +22,11 @@ from tocsin.common.errors import (
 from tocsin.common.rpc.status import internal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from tocsin.alert.ledger.commands import Answer
+    from tocsin.api.alert.v1 import alert_service_pb2 as pb
     from tocsin.common.rpc.caller import Peer
 
 BATCH_ITEMS = 1000
@@ -45,21 +46,20 @@ class BatchOfRaises:
         self, request: pb.BatchRaiseOrTouchRequest, peer: Peer, received: datetime
     ) -> None:
         _check_size(request)
-        self._read = [_read_item(item, peer, received) for item in request.requests]
+        read = Reports(peer, received).read
+        self._read = [_tried(read, item) for item in request.requests]
         self.commands = [item for item in self._read if isinstance(item, RaiseOrTouch)]
 
-    def response(self, results: Sequence[Answer | Exception]) -> pb.BatchRaiseOrTouchResponse:
-        """Return the response, given a result for each of `commands` in their order.
+    def response(self, results: Sequence[Answer | Exception]) -> bytes:
+        """Return the response, serialised, given a result for each of `commands` in their order.
 
         When nothing at all could be tried, that error is raised in its place.
         """
         _raise_if_nothing_was_tried(results)
-        response = pb.BatchRaiseOrTouchResponse()
-        add = response.results.add
         rest = iter(results)
-        for item in self._read:
-            _fill_item(add(), next(rest) if isinstance(item, RaiseOrTouch) else item)
-        return response
+        return batch_response(
+            [_told(next(rest) if isinstance(item, RaiseOrTouch) else item) for item in self._read]
+        )
 
 
 def _check_size(request: pb.BatchRaiseOrTouchRequest) -> None:
@@ -70,11 +70,11 @@ def _check_size(request: pb.BatchRaiseOrTouchRequest) -> None:
     found.raise_if_any()
 
 
-def _read_item(
-    item: pb.RaiseOrTouchRequest, peer: Peer, received: datetime
+def _tried(
+    read: Callable[[pb.RaiseOrTouchRequest], RaiseOrTouch], item: pb.RaiseOrTouchRequest
 ) -> RaiseOrTouch | InvalidArgumentError | PermissionDeniedError:
     try:
-        return read_raise(item, peer, received)
+        return read(item)
     except (InvalidArgumentError, PermissionDeniedError) as error:
         return error
 
@@ -85,16 +85,11 @@ def _raise_if_nothing_was_tried(results: Sequence[Answer | Exception]) -> None:
         raise first
 
 
-def _fill_item(stub: pb.BatchRaiseOrTouchResult, result: Answer | Exception) -> None:
+def _told(result: Answer | Exception) -> RaiseAnswer | pb.ItemError:
     if isinstance(result, RaiseAnswer):
-        fill_raise_answer(stub.response, result)
-    else:
-        stub.error.CopyFrom(item_error(_told(result)))
-
-
-def _told(result: object) -> TocsinError:
-    if isinstance(result, TocsinError):
         return result
+    if isinstance(result, TocsinError):
+        return item_error(result)
     error_id = uuid4()
     _log.error("batch item failed", error_id=str(error_id), result=repr(type(result)))
-    return internal(error_id)
+    return item_error(internal(error_id))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tocsin.alert.domain.alert import NOTHING_NAMED, ResolveReason, Severity, Status
-from tocsin.alert.domain.event import EventType
-from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
+from tocsin.alert.domain.alert import NOTHING_NAMED
 from tocsin.api.alert.v1 import (
     alert_pb2,
     alert_service_pb2,
@@ -21,45 +19,52 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tocsin.alert.domain.alert import Acknowledgement, Alert, Resolution, Subject
-    from tocsin.alert.domain.event import Event, Position
+    from tocsin.alert.domain.event import Position
     from tocsin.alert.eventlog.log import Record
     from tocsin.alert.ledger.commands import ChangeAnswer, ClearAnswer, RaiseAnswer
     from tocsin.common.errors import TocsinError
 
-_SEVERITIES = {
-    Severity.INFO: alert_pb2.SEVERITY_INFO,
-    Severity.WARNING: alert_pb2.SEVERITY_WARNING,
-    Severity.CRITICAL: alert_pb2.SEVERITY_CRITICAL,
-}
-_STATUSES = {
-    Status.OPEN: alert_pb2.ALERT_STATUS_OPEN,
-    Status.ACKNOWLEDGED: alert_pb2.ALERT_STATUS_ACKNOWLEDGED,
-    Status.RESOLVED: alert_pb2.ALERT_STATUS_RESOLVED,
-}
-_RESOLVE_REASONS = {
-    ResolveReason.AUTO: alert_pb2.RESOLVE_REASON_AUTO,
-    ResolveReason.MANUAL: alert_pb2.RESOLVE_REASON_MANUAL,
-    ResolveReason.RETIRED: alert_pb2.RESOLVE_REASON_RETIRED,
-}
-_EVENT_TYPES = {
-    EventType.RAISED: event_pb2.ALERT_EVENT_TYPE_RAISED,
-    EventType.SEVERITY_CHANGED: event_pb2.ALERT_EVENT_TYPE_SEVERITY_CHANGED,
-    EventType.CAUSE_CHANGED: event_pb2.ALERT_EVENT_TYPE_CAUSE_CHANGED,
-    EventType.ACKNOWLEDGED: event_pb2.ALERT_EVENT_TYPE_ACKNOWLEDGED,
-    EventType.UNACKNOWLEDGED: event_pb2.ALERT_EVENT_TYPE_UNACKNOWLEDGED,
-    EventType.RESOLVED: event_pb2.ALERT_EVENT_TYPE_RESOLVED,
-    EventType.UNSUPPRESSED: event_pb2.ALERT_EVENT_TYPE_UNSUPPRESSED,
-}
-_RAISE_OUTCOMES = {
-    RaiseOutcome.RAISED: alert_service_pb2.RAISE_OUTCOME_RAISED,
-    RaiseOutcome.TOUCHED: alert_service_pb2.RAISE_OUTCOME_TOUCHED,
-    RaiseOutcome.STALE: alert_service_pb2.RAISE_OUTCOME_STALE,
-}
-_CLEAR_OUTCOMES = {
-    ClearOutcome.RESOLVED: alert_service_pb2.CLEAR_OUTCOME_RESOLVED,
-    ClearOutcome.NOTHING_OPEN: alert_service_pb2.CLEAR_OUTCOME_NOTHING_OPEN,
-    ClearOutcome.STALE: alert_service_pb2.CLEAR_OUTCOME_STALE,
-}
+# By the numbers of the domain, which index them: to look an enumeration up in a dict costs 0.2 µs.
+_SEVERITIES = (
+    alert_pb2.SEVERITY_UNSPECIFIED,
+    alert_pb2.SEVERITY_INFO,
+    alert_pb2.SEVERITY_WARNING,
+    alert_pb2.SEVERITY_CRITICAL,
+)
+_STATUSES = (
+    alert_pb2.ALERT_STATUS_UNSPECIFIED,
+    alert_pb2.ALERT_STATUS_OPEN,
+    alert_pb2.ALERT_STATUS_ACKNOWLEDGED,
+    alert_pb2.ALERT_STATUS_RESOLVED,
+)
+_RESOLVE_REASONS = (
+    alert_pb2.RESOLVE_REASON_UNSPECIFIED,
+    alert_pb2.RESOLVE_REASON_AUTO,
+    alert_pb2.RESOLVE_REASON_MANUAL,
+    alert_pb2.RESOLVE_REASON_RETIRED,
+)
+EVENT_TYPES = (
+    event_pb2.ALERT_EVENT_TYPE_UNSPECIFIED,
+    event_pb2.ALERT_EVENT_TYPE_RAISED,
+    event_pb2.ALERT_EVENT_TYPE_SEVERITY_CHANGED,
+    event_pb2.ALERT_EVENT_TYPE_CAUSE_CHANGED,
+    event_pb2.ALERT_EVENT_TYPE_ACKNOWLEDGED,
+    event_pb2.ALERT_EVENT_TYPE_UNACKNOWLEDGED,
+    event_pb2.ALERT_EVENT_TYPE_RESOLVED,
+    event_pb2.ALERT_EVENT_TYPE_UNSUPPRESSED,
+)
+RAISE_OUTCOMES = (
+    alert_service_pb2.RAISE_OUTCOME_UNSPECIFIED,
+    alert_service_pb2.RAISE_OUTCOME_RAISED,
+    alert_service_pb2.RAISE_OUTCOME_TOUCHED,
+    alert_service_pb2.RAISE_OUTCOME_STALE,
+)
+_CLEAR_OUTCOMES = (
+    alert_service_pb2.CLEAR_OUTCOME_UNSPECIFIED,
+    alert_service_pb2.CLEAR_OUTCOME_RESOLVED,
+    alert_service_pb2.CLEAR_OUTCOME_NOTHING_OPEN,
+    alert_service_pb2.CLEAR_OUTCOME_STALE,
+)
 
 
 def alert_to_stub(alert: Alert) -> alert_pb2.Alert:
@@ -74,6 +79,18 @@ def fill_alert(stub: alert_pb2.Alert, alert: Alert) -> None:
     In place, field by field: a message made of keywords and put into another costs three times
     as much.
     """
+    fill_lasting(stub, alert)
+    stub.message = alert.message
+    stub.occurrences = alert.occurrences
+    set_timestamp(stub.last_seen_time, alert.last_seen_time)
+    stub.version = alert.version
+
+
+def fill_lasting(stub: alert_pb2.Alert, alert: Alert) -> None:
+    """Write what a touch leaves as it is: all but message, occurrences, last_seen_time, version.
+
+    (A touch that raises neither severity nor cause.)
+    """
     key = alert.key
     stub.alert_id = str(alert.alert_id)
     stub.host_id = key.host_id
@@ -82,19 +99,16 @@ def fill_alert(stub: alert_pb2.Alert, alert: Alert) -> None:
     stub.dedup_key = key.dedup_key
     stub.severity = _SEVERITIES[alert.severity]
     stub.status = _STATUSES[alert.status]
-    stub.message = alert.message
     stub.cause = alert.cause
-    stub.occurrences = alert.occurrences
     set_timestamp(stub.raise_time, alert.raise_time)
-    set_timestamp(stub.last_seen_time, alert.last_seen_time)
-    stub.version = alert.version
     if alert.labels:
         _fill_labels(stub.labels, alert.labels)
     if alert.host_labels:
         _fill_labels(stub.host_labels, alert.host_labels)
     if alert.subject is not NOTHING_NAMED:
         _fill_subject(stub, alert.subject)
-    stub.objective_multiple = alert.objective_multiple
+    if alert.objective_multiple:
+        stub.objective_multiple = alert.objective_multiple
     if alert.previous_alert_id is not None:
         stub.previous_alert_id = str(alert.previous_alert_id)
     if alert.suppressed_by is not None:
@@ -129,26 +143,6 @@ def _fill_resolution(stub: alert_pb2.Alert, resolution: Resolution) -> None:
     stub.resolve_reason = _RESOLVE_REASONS[resolution.reason]
 
 
-def encode_alert(alert: Alert) -> bytes:
-    """Serialise an alert, for the snapshot of a stream."""
-    return alert_to_stub(alert).SerializeToString()
-
-
-def encode_event(event: Event) -> bytes:
-    """Serialise an event without its position: what the log keeps."""
-    stub = event_pb2.AlertEvent()
-    stub.event_id = str(event.event_id)
-    stub.type = _EVENT_TYPES[event.type]
-    fill_alert(stub.alert, event.alert)
-    stub.actor = event.actor
-    stub.on_behalf_of = event.on_behalf_of
-    stub.note = event.note
-    set_timestamp(stub.occur_time, event.occur_time)
-    set_timestamp(stub.record_time, event.record_time)
-    stub.traceparent = event.traceparent
-    return stub.SerializeToString()
-
-
 def event_to_stub(record: Record, epoch: UUID) -> event_pb2.AlertEvent:
     """Return the event of a record of the log, with its position."""
     stub = event_pb2.AlertEvent.FromString(record.payload)
@@ -163,16 +157,11 @@ def position_to_stub(position: Position) -> event_pb2.Position:
 
 def raise_answer_to_stub(answer: RaiseAnswer) -> alert_service_pb2.RaiseOrTouchResponse:
     stub = alert_service_pb2.RaiseOrTouchResponse()
-    fill_raise_answer(stub, answer)
-    return stub
-
-
-def fill_raise_answer(stub: alert_service_pb2.RaiseOrTouchResponse, answer: RaiseAnswer) -> None:
-    """Write an answer into an empty message."""
     if answer.alert is not None:
         fill_alert(stub.alert, answer.alert)
-    stub.outcome = _RAISE_OUTCOMES[answer.outcome]
+    stub.outcome = RAISE_OUTCOMES[answer.outcome]
     stub.replayed = answer.replayed
+    return stub
 
 
 def clear_answer_to_stub(answer: ClearAnswer) -> alert_service_pb2.AutoResolveResponse:

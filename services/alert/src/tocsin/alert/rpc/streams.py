@@ -28,11 +28,15 @@ _TYPE_NAMES: dict[int, str] = {
 
 
 def add_alert_service(server: grpc.aio.Server, service: AlertService) -> None:
-    """Register the service on the server of an RpcServer, with a WatchEvents that writes bytes."""
+    """Register the service on the server of an RpcServer; two methods answer by bytes."""
     watch: grpc.RpcMethodHandler[Any, bytes] = grpc.unary_stream_rpc_method_handler(
         service.WatchEvents, alert_service_pb2.WatchEventsRequest.FromString
     )
-    own = grpc.method_handlers_generic_handler(_SERVICE, {"WatchEvents": watch})
+    batch: grpc.RpcMethodHandler[Any, bytes] = grpc.unary_unary_rpc_method_handler(
+        service.BatchRaiseOrTouch, alert_service_pb2.BatchRaiseOrTouchRequest.FromString
+    )
+    written = {"WatchEvents": watch, "BatchRaiseOrTouch": batch}
+    own = grpc.method_handlers_generic_handler(_SERVICE, written)
     server.add_generic_rpc_handlers((own,))  # before the generated one: the first one counts
     add_AlertServiceServicer_to_server(service, server)
 

@@ -1,8 +1,8 @@
 """What the ledger writes of alerts, keys and requests, as one call of a function of the database.
 
-migrations/versions has the text of the functions, in alert0003_ledger_functions.py and, for plain
-raises, alert0005_compare_and_write.py. None of the columns that a touch alters is in an index, so
-a touch stays a HOT update.
+migrations/versions has the text of the functions: in alert0006_packed_columns.py those of plain
+raises and touches, in alert0003_ledger_functions.py the rest. None of the columns that a touch
+alters is in an index, so a touch stays a HOT update.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tocsin.alert.domain.alert import NOTHING_NAMED
 from tocsin.alert.store.alerts import labels_to_text
 from tocsin.alert.store.requests import REMEMBERED_FOR
 from tocsin.common.postgres.calls import FunctionCall
+from tocsin.common.postgres.columns import microsecond, once_if_alike, packed, unless_all_null
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,11 +61,11 @@ def call_to_write(changes: Changes, now: datetime) -> FunctionCall | None:
     if changes.new:
         if all(map(_is_plain, changes.new)):
             return FunctionCall(
-                "raise_1", (*_raise_arrays(changes.new), *_key_arrays(changes.keys))
+                "raise_2", (*_raise_columns(changes.new), *_key_arrays(changes.keys))
             )
         return _write(changes, now)
     if changes.touched:
-        return FunctionCall("touch_1", _touch_arrays(changes.touched))
+        return FunctionCall("touch_2", _touch_columns(changes.touched))
     if changes.keys:
         return FunctionCall("set_keys_1", _key_arrays(changes.keys))
     return None
@@ -95,20 +96,32 @@ def _is_plain(new: Alert) -> bool:
     )
 
 
-def _raise_arrays(alerts: Sequence[Alert]) -> Sequence[Any]:
+def _raise_columns(alerts: Sequence[Alert]) -> Sequence[Any]:
+    keys = [alert.key for alert in alerts]
     return (
         [alert.alert_id for alert in alerts],
-        [alert.key.host_id for alert in alerts],
-        [alert.key.kind for alert in alerts],
-        [alert.key.dedup_key for alert in alerts],
-        [labels_to_text(alert.labels) for alert in alerts],
-        [alert.raise_time for alert in alerts],
-        [alert.previous_alert_id for alert in alerts],
-        [labels_to_text(alert.host_labels) for alert in alerts],
-        [alert.host_name for alert in alerts],
-        [alert.severity for alert in alerts],
-        [alert.message for alert in alerts],
-        [alert.cause for alert in alerts],
+        packed([key.host_id for key in keys]),
+        packed([key.kind for key in keys]),
+        packed([key.dedup_key for key in keys]),
+        packed([labels_to_text(alert.labels) for alert in alerts]),
+        [microsecond(alert.raise_time) for alert in alerts],
+        unless_all_null([alert.previous_alert_id for alert in alerts]),
+        packed([labels_to_text(alert.host_labels) for alert in alerts]),
+        packed([alert.host_name for alert in alerts]),
+        once_if_alike([alert.severity for alert in alerts]),
+        packed([alert.message for alert in alerts]),
+        packed([alert.cause for alert in alerts]),
+    )
+
+
+def _touch_columns(alerts: Sequence[Alert]) -> Sequence[Any]:
+    return (
+        [alert.alert_id for alert in alerts],
+        packed([alert.host_name for alert in alerts]),
+        packed([alert.message for alert in alerts]),
+        [alert.occurrences for alert in alerts],
+        [microsecond(alert.last_seen_time) for alert in alerts],
+        [alert.version for alert in alerts],
     )
 
 

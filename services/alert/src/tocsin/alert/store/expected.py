@@ -1,6 +1,6 @@
 """What keys were decided by, compared with what is stored in the same statement that writes.
 
-migrations/versions/alert0005_compare_and_write.py has the text of the function.
+migrations/versions/alert0006_packed_columns.py has the text of the function.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.alert.store.alerts import labels_to_text
+from tocsin.alert.store.keys import packed_keys
 from tocsin.common.postgres.calls import FunctionCall
+from tocsin.common.postgres.columns import microsecond, unless_all_null
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,22 +54,22 @@ def call_to_hold(expected: Expected) -> FunctionCall:
     # What a shorter array has too little of is NULL to unnest.
     hosts = [expected.hosts.get(key.host_id) for key in keys] if expected.hosts else ()
     arguments = (
-        *(zip(*new, strict=True) if new else ((), (), ())),
-        [change.cleared_time for change in new.values()],
-        [change.last_alert_id for change in new.values()],
-        *(zip(*keys, strict=True) if keys else ((), (), ())),
-        [cleared_time for cleared_time, _ in keys.values()],
-        [alert and alert.alert_id for alert in alerts],
-        [alert and alert.version for alert in alerts],
-        [alert and alert.last_seen_time for alert in alerts],
-        [alert and alert.severity for alert in alerts],
-        [alert and _act_time_of(alert) for alert in alerts],
+        *packed_keys(new),
+        unless_all_null([change.cleared_time for change in new.values()]),
+        unless_all_null([change.last_alert_id for change in new.values()]),
+        *packed_keys(keys),
+        unless_all_null([cleared_time for cleared_time, _ in keys.values()]),
+        unless_all_null([alert and alert.alert_id for alert in alerts]),
+        unless_all_null([alert and alert.version for alert in alerts]),
+        [alert and microsecond(alert.last_seen_time) for alert in alerts],
+        unless_all_null([alert and alert.severity for alert in alerts]),
+        unless_all_null([alert and _act_time_of(alert) for alert in alerts]),
         [host and host.spec.name for host in hosts],
         [host and labels_to_text(host.spec.labels) for host in hosts],
         list(expected.request_ids),
         expected.remembered_since,
     )
-    return FunctionCall("hold_unchanged_1", arguments)
+    return FunctionCall("hold_unchanged_2", arguments)
 
 
 def _act_time_of(alert: Alert) -> datetime | None:

@@ -15,6 +15,7 @@ from tocsin.alert.domain.alert import (
 from tocsin.alert.store.alerts import SEVERITIES, labels_of
 from tocsin.alert.store.hosts import host_of
 from tocsin.alert.store.requests import StoredAnswer
+from tocsin.common.postgres.columns import packed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from tocsin.alert.domain.host import Host
     from tocsin.alert.domain.key import Key
 
-# One round trip each; migrations/versions has the texts, in alert0003_ledger_functions.py and
-# alert0005_compare_and_write.py.
-_LOCK_AND_READ = "SELECT * FROM lock_and_read_1($1, $2, $3, $4, $5)"
-_READ = "SELECT * FROM read_keys_1($1, $2, $3)"
+# One round trip each; migrations/versions has the texts, in alert0003_ledger_functions.py,
+# alert0005_compare_and_write.py and alert0006_packed_columns.py.
+_KEYS = "unpack_texts_1($1), unpack_texts_1($2), unpack_texts_1($3)"
+_LOCK_AND_READ = f"SELECT * FROM lock_and_read_1({_KEYS}, $4, $5)"  # noqa: S608 -- constants
+_READ = f"SELECT * FROM read_keys_1({_KEYS})"  # noqa: S608 -- constants
 # Their columns: some of their own, one of the key, then those of the alert, then of the host.
 _OF_KEY_IN_LOCKED = 3
 _OF_KEY_IN_READ = 2
@@ -78,9 +80,8 @@ async def lock_keys(
     this has waited for a lock: each step within is a statement of its own. Answers from before
     `remembered_since` are left out.
     """
-    host_ids, kinds, dedup_keys = zip(*ordered, strict=True) if ordered else ((), (), ())
     rows = await connection.fetch(
-        _LOCK_AND_READ, host_ids, kinds, dedup_keys, list(request_ids), remembered_since
+        _LOCK_AND_READ, *packed_keys(ordered), list(request_ids), remembered_since
     )
     keys: dict[Key, StoredKey] = {}
     hosts: dict[str, Host] = {}
@@ -93,12 +94,18 @@ async def lock_keys(
 async def read_keys(connection: asyncpg.Connection, keys: Sequence[Key]) -> Read:
     """Read what was committed of keys last, in one statement and without a lock."""
     read = Read(dict.fromkeys(keys, _NOTHING), set(keys), {})
-    for row in await connection.fetch(_READ, *zip(*keys, strict=True)):
+    for row in await connection.fetch(_READ, *packed_keys(keys)):
         key = keys[row[0] - 1]
         if row[1]:
             read.missing.discard(key)
         _take(key, row[_OF_KEY_IN_READ:], read.keys, read.hosts)
     return read
+
+
+def packed_keys(keys: Collection[Key]) -> tuple[str, str, str]:
+    """Return the columns of keys: hosts, kinds and dedup_keys."""
+    host_ids, kinds, dedup_keys = zip(*keys, strict=True) if keys else ((), (), ())
+    return packed(host_ids), packed(kinds), packed(dedup_keys)
 
 
 _NOTHING = StoredKey(None, None)

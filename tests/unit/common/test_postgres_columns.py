@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.common.postgres import ids
+from tocsin.common.postgres.columns import microsecond, once_if_alike, packed, unless_all_null
+
+columns = st.lists(st.text(st.sampled_from("ab\x1e\x1f"), max_size=6), max_size=6)
+
+
+@given(columns)
+def test_what_is_packed_comes_apart_at_its_first_separator_and_nowhere_else(
+    texts: list[str],
+) -> None:
+    joined = packed(texts)
+    separator = joined[: joined.find("\x1e") + 1]
+
+    assert texts == (joined.split(separator)[1:] if separator else [])
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_is_exact_to_the_microsecond_in_every_year(time: datetime) -> None:
+    seconds, rest = divmod(microsecond(time), 1_000_000)
+    since = time - datetime(1970, 1, 1, tzinfo=UTC)
+    assert (since.days * 86_400 + since.seconds, since.microseconds) == (seconds, rest)
+
+
+def test_a_column_without_values_is_empty() -> None:
+    assert () == unless_all_null([None, None])
+    assert [None, 1] == unless_all_null([None, 1])
+
+
+def test_values_that_are_alike_are_sent_once() -> None:
+    assert [7] == list(once_if_alike([7, 7, 7]))
+    assert [7, 8] == list(once_if_alike([7, 8]))
+    assert [] == list(once_if_alike([]))
+
+
+def test_an_id_of_the_driver_is_a_uuid_like_any_other() -> None:
+    made = ids.uuid7()
+    same = UUID(str(made))
+
+    assert isinstance(made, UUID)
+    assert 7 == made.version
+    assert (same, hash(same), repr(same)) == (made, hash(made), repr(made))
+    assert ids.uuid7() > made
