@@ -22,6 +22,13 @@ def test_what_is_packed_comes_apart_at_its_first_separator_and_nowhere_else(
     assert texts == (joined.split(separator)[1:] if separator else [])
 
 
+def test_what_separates_is_no_longer_than_what_it_separates() -> None:
+    """Else a caller could have a column sent that is as long as the square of its texts."""
+    texts = ["\x1f" * 100] * 50 + ["\x1e"]
+
+    assert len(packed(texts)) <= sum(map(len, texts)) + len(texts) * 102
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_time_is_exact_to_the_microsecond_in_every_year(time: datetime) -> None:
     seconds, rest = divmod(microsecond(time), 1_000_000)

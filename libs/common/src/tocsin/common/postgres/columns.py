@@ -34,7 +34,8 @@ def packed(texts: Sequence[str]) -> str:
     joined = _USUAL + _USUAL.join(texts)
     if joined.count(_END) == len(texts):
         return joined
-    separator = _MANY * (1 + max(map(len, _RUNS.findall("".join(texts))), default=0)) + _END
+    longest = max((len(run) for text in texts for run in _RUNS.findall(text)), default=0)
+    separator = _MANY * (longest + 1) + _END
     return separator + separator.join(texts)
 
 

@@ -9,8 +9,10 @@ be joined so; that what comes out is the message that `convert` makes is asserte
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from tocsin.alert.domain.alert import Alert
 from tocsin.alert.eventlog.frames import varint
 from tocsin.alert.rpc.convert import EVENT_TYPES, RAISE_OUTCOMES, alert_to_stub, fill_lasting
 from tocsin.api.alert.v1 import alert_pb2, event_pb2
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor
 
-    from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.event import Event
     from tocsin.alert.ledger.commands import RaiseAnswer
 
+# About 1 MB, and at most 10 in all: what has very many labels is made anew each time.
 _KEPT_ALERTS = 1_000
+_LONGEST_KEPT = 1_024
 _KEPT_OTHERS = 64
 
 _VARINT, _WITH_LENGTH = 0, 2  # https://protobuf.dev/programming-guides/encoding/#structure
@@ -120,34 +123,28 @@ def _encoded(alert: Alert) -> bytes:
     )
 
 
-_kept: dict[UUID, tuple[Alert, bytes]] = {}
+_TOUCHED = {"message", "occurrences", "last_seen_time", "version"}
+_lasting_fields: itemgetter[tuple[Any, ...]] = itemgetter(
+    *(place for place, name in enumerate(Alert._fields) if name not in _TOUCHED)
+)
+# With the fields that it was made of. A whole alert would hold on to its message.
+_kept: dict[UUID, tuple[tuple[Any, ...], bytes]] = {}
 
 
 def _lasting(alert: Alert) -> bytes:
     """Return what a touch leaves as it is of an alert."""
+    fields = _lasting_fields(alert)
     kept = _kept.get(alert.alert_id)
-    if kept is not None and _differ_by_touches(kept[0], alert):
+    if kept is not None and kept[0] == fields:
         return kept[1]
     stub = alert_pb2.Alert()
     fill_lasting(stub, alert)
     lasting = stub.SerializeToString()
-    if len(_kept) >= _KEPT_ALERTS:
-        _kept.clear()
-    _kept[alert.alert_id] = alert, lasting
+    if len(lasting) <= _LONGEST_KEPT:
+        if len(_kept) >= _KEPT_ALERTS:
+            _kept.clear()
+        _kept[alert.alert_id] = fields, lasting
     return lasting
-
-
-# The places of the fields around those that `fill_lasting` leaves out.
-_MESSAGE_AT, _CAUSE_AT, _RAISE_TIME_AT, _AFTER_VERSION = 4, 5, 7, 10
-
-
-def _differ_by_touches(one: Alert, other: Alert) -> bool:
-    return (
-        one[:_MESSAGE_AT] == other[:_MESSAGE_AT]
-        and one[_CAUSE_AT] == other[_CAUSE_AT]
-        and one[_RAISE_TIME_AT] == other[_RAISE_TIME_AT]
-        and one[_AFTER_VERSION:] == other[_AFTER_VERSION:]
-    )
 
 
 # Reports of one call have one time, unless they bring their own; and one caller.
