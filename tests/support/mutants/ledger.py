@@ -11,7 +11,7 @@ _WRITER = f"{ALERT}/ledger/writer.py"
 _HANDLERS = f"{ALERT}/rpc/alert_service.py"
 _FIRST_TRY = f"{ALERT}/ledger/first_try.py"
 _FUNCTIONS = f"{ALERT}/store/migrations/versions/alert0003_ledger_functions.py"
-_COMPARISON = f"{ALERT}/store/migrations/versions/alert0005_compare_and_write.py"
+_COMPARISON = f"{ALERT}/store/migrations/versions/alert0006_packed_columns.py"
 
 _CONCURRENCY = "tests/integration/alert/test_ledger_concurrency.py"
 _FIRST_TRY_TESTS = "tests/integration/alert/test_first_try.py"
@@ -146,8 +146,8 @@ CLEAR_FORGOTTEN = Mutant(
         ),
         Edit(
             _COMPARISON,
-            "        SELECT new.host_id, new.kind, new.dedup_key, new.cleared_time,",
-            "        SELECT new.host_id, new.kind, new.dedup_key, NULL::timestamptz,",
+            "        SELECT new.host_id, new.kind, new.dedup_key, new.cleared_time, new.",
+            "        SELECT new.host_id, new.kind, new.dedup_key, NULL::timestamptz, new.",
         ),
     ),
     (the(_TABLE, "test_a_success_with_nothing_open_is_remembered"),),
@@ -279,7 +279,8 @@ VERSION_NOT_COMPARED = Mutant(
         Edit(
             _COMPARISON,
             "            WHERE alerts.version IS NOT DISTINCT FROM wanted.version\n"
-            "              AND alerts.last_seen_time IS NOT DISTINCT FROM wanted.last_seen_time\n",
+            "              AND alerts.last_seen_time"
+            " IS NOT DISTINCT FROM time_at_1(wanted.last_seen)\n",
             "            WHERE true\n",
         ),
     ),

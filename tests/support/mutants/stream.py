@@ -8,7 +8,7 @@ _LOG = f"{ALERT}/eventlog/log.py"
 _CHECKS = f"{ALERT}/eventlog/checks.py"
 _EDGE = f"{ALERT}/eventlog/edge.py"
 _TAIL = f"{ALERT}/eventlog/tail.py"
-_FUNCTIONS = f"{ALERT}/store/migrations/versions/alert0003_ledger_functions.py"
+_FUNCTIONS = f"{ALERT}/store/migrations/versions/alert0006_packed_columns.py"
 
 _EVENTLOG = "tests/integration/alert/test_eventlog.py"
 _EDGE_TESTS = "tests/unit/alert/test_log_edge.py"
