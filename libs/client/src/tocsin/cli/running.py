@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NOT_FOUND = 127
 NOT_STARTED = 126
 _BY_SIGNAL = 128
+_LOOK_SECONDS = 1.0
 _FORWARDED = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -101,10 +102,21 @@ def run(words: Sequence[str], reader: Reader, signals: Signals, begun: Callable[
     assert child.stderr is not None  # noqa: S101 - asked for above
     pumps = [Pump(child.stdout, 1, reader.stdout), Pump(child.stderr, 2, reader.stderr)]
     begun()
-    code = child.wait()
+    code = _end_of(child)
     for pump in pumps:
         pump.finish()
     return code if code >= 0 else _BY_SIGNAL - code
+
+
+def _end_of(child: subprocess.Popen[bytes]) -> int:
+    """Wait for its end, and look up meanwhile.
+
+    A signal that comes just before the wait begins, or that another thread is given, does not end
+    the wait; its handler runs when that ends.
+    """
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(_LOOK_SECONDS)
 
 
 def _is_in_front_of_a_terminal() -> bool:
