@@ -26,7 +26,7 @@ from tocsin.common.rpc.status import status_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-AT_ONCE: Final = 64
+AT_ONCE: Final = 16
 """How many calls the core may hand over before it is asked again."""
 
 _cygrpc: Any = import_module("grpc._cython.cygrpc")

@@ -74,7 +74,7 @@ LONGEST_WAIT = timedelta(milliseconds=500)
 # A call takes some turns of the event loop to come from gRPC to the queue. A lane that leaves it
 # none between large batches lets calls wait where nobody sees them, and refuses none.
 _MANY = 200
-_TURNS = 32
+_TURNS = 8
 
 
 class Ledger:
