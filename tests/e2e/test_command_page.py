@@ -199,11 +199,11 @@ def the_window_is_the_one(tocsin: Command, told: ShownLines) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Ask again and again: services are asked, which give no signal."""
+    """Ask again and again."""
     deadline = time.monotonic() + _WITHIN_SECONDS
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # services are asked, which give no signal
 
 
 BEFORE: dict[str, Callable[[Command, ShownLines], None]] = {

@@ -144,7 +144,7 @@ class Load:
             answers += [each.response for _, each in results if each.HasField("response")]
             untried = [report for report, each in results if not each.HasField("response")]
         if untried:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)  # as clients wait before they try again
         if self._is_over():  # what is left is answered in peace
             self._kills.stop()
         return untried

@@ -89,7 +89,7 @@ class Wear:
             if not ended:
                 call.cancel()
                 self.cancelled += 1
-            await asyncio.sleep(self.pause_seconds)
+            await asyncio.sleep(self.pause_seconds)  # the pace of the load
 
     async def _end_of(self, call: grpc.aio.Call) -> None:
         code = await call.code()
@@ -119,7 +119,7 @@ class Wear:
                 now = footprint_of(service.pid, time.monotonic(), tasks)
                 self.seen.setdefault(name, []).append(now)
             self.stage.receiver.requests.clear()
-            await asyncio.sleep(every)
+            await asyncio.sleep(every)  # memory gives no signal: it is looked at by the clock
 
 
 async def tasks_of(service: ServiceProcess) -> int:
@@ -150,7 +150,7 @@ async def still_takes_calls(alerts: AlertServiceAsyncStub) -> bool:
             MINUTES,
             CANCELLED_CALLS,
             id="full",
-            marks=[pytest.mark.long, pytest.mark.skipif(not MINUTES, reason="make soak")],
+            marks=[pytest.mark.long, pytest.mark.skipif(not MINUTES, reason="hours: make soak")],
         ),
     ],
 )

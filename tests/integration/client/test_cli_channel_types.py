@@ -7,27 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command import Command, running_stack
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from support.postgres import PostgresServer
+    from support.command import Command
+
 
 pytestmark = pytest.mark.postgres
 
 USAGE = 2
 URL = "https://far.example.org/0123456789-s3cr3t"
-
-
-@pytest.fixture(scope="module")
-def tocsin(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Command]:
-    folder = tmp_path_factory.mktemp("stack")
-    with running_stack(folder, postgres_server.cluster) as settings:
-        yield Command(settings.alert_target, settings.notify_target)
 
 
 @pytest.fixture

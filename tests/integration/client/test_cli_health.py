@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.command import Command, running_stack
+from support.command import Command
 from support.waiting import eventually
 from tocsin.cli.stack.ports import free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.postgres
 
 REFUSED, UNREACHABLE = 1, 3
-
-
-@pytest.fixture(scope="module")
-def tocsin(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Command]:
-    folder = tmp_path_factory.mktemp("stack")
-    with running_stack(folder, postgres_server.cluster) as settings:
-        yield Command(settings.alert_target, settings.notify_target)
 
 
 def row(told: str, name: str) -> list[str]:

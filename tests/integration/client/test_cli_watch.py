@@ -12,25 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command import Command, running_stack
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.postgres import PostgresServer
+    from support.command import Command
+
 
 pytestmark = pytest.mark.postgres
 
 INTERRUPTED = 130
-
-
-@pytest.fixture(scope="module")
-def tocsin(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Command]:
-    folder = tmp_path_factory.mktemp("stack")
-    with running_stack(folder, postgres_server.cluster) as settings:
-        yield Command(settings.alert_target, settings.notify_target)
 
 
 @contextmanager

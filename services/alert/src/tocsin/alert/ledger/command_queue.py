@@ -40,6 +40,10 @@ class CommandQueue:
         return len(self._entries) >= self._max_length
 
     @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
     def oldest(self) -> Entry:
         """The one that was put first. Raises IndexError when there is none."""
         return self._entries[0]

@@ -118,20 +118,18 @@ class Ledger:
         self._queue = CommandQueue(
             gathering or Gathering(), max_batch=max_batch, max_length=max_queue
         )
-        self._draining = False
         self._lane: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to write what is submitted, unless it is so already."""
         if self._lane is None or self._lane.done():
-            self._draining = False
             self._queue.open()
             self._lane = asyncio.create_task(self._run(), name="ledger")
 
     @property
     def is_running(self) -> bool:
         """Whether the lane is at work and takes on commands."""
-        return self._lane is not None and not self._lane.done() and not self._draining
+        return self._lane is not None and not self._lane.done() and not self._queue.is_closed
 
     @property
     def waiting(self) -> int:
@@ -146,7 +144,7 @@ class Ledger:
         `longest_wait` although the lane gets on. If it does not, it waits for the database, and
         they will be told so.
         """
-        if self._draining:
+        if self._queue.is_closed:
             raise UnavailableError("This server is stopping. Try again.", reason="DRAINING")
         if self._queue.is_full or self._is_late():
             raise _overloaded()
@@ -164,7 +162,6 @@ class Ledger:
         If this is cancelled, the batch at work is broken off, written whole or not at all, and it
         and the commands that wait are answered with UnavailableError.
         """
-        self._draining = True
         self._queue.close()
         if self._lane is not None:
             await self._lane
