@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,6 +21,7 @@ from support.ledgers import (
     request,
     running_ledger,
 )
+from support.locks import held, waits_for_a_lock
 from support.observed import ANN, KEY, at, failure, success
 from support.postgres import SETTINGS, migrations_of, running_cluster
 from support.waiting import eventually
@@ -46,9 +46,7 @@ from tocsin.common.postgres.engine import Database
 from tocsin.common.postgres.migrator import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    import asyncpg
+    from collections.abc import Iterator
 
     from tocsin.alert.domain.event import Event
     from tocsin.alert.eventlog.log import Appended
@@ -71,32 +69,6 @@ def outcomes(results: list[Any]) -> list[Any]:
     return [
         result.reason if isinstance(result, TocsinError) else result.outcome for result in results
     ]
-
-
-@asynccontextmanager
-async def held(database: Database, held_key: Key = KEY) -> AsyncIterator[asyncpg.Connection]:
-    """Hold the lock of a key, as another process's transaction would."""
-    async with database.transaction() as connection:
-        await connection.execute("INSERT INTO alert_keys VALUES ($1, $2, $3)", *_parts(held_key))
-        yield connection
-
-
-def _parts(of: Key) -> tuple[str, str, str]:
-    return of.host_id, of.kind, of.dedup_key
-
-
-async def waits_for_a_lock(database: Database) -> None:
-    """Wait until a transaction of the database waits for another."""
-
-    async def waiting() -> bool:
-        async with database.connection() as connection:
-            found: bool = await connection.fetchval(
-                "SELECT count(*) > 0 FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return found
-
-    await eventually(waiting)
 
 
 async def refuse_by_trigger(database: Database, table: str, sqlstate: str, when: str) -> None:
@@ -354,7 +326,7 @@ async def test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start
     alert_database: Database,
 ) -> None:
     async with running_ledger(alert_database) as ledger:
-        async with held(alert_database):
+        async with held(alert_database, KEY):
             begun = asyncio.ensure_future(ledger.submit(raising(failure(0))))
             await waits_for_a_lock(alert_database)
             waiting = asyncio.ensure_future(ledger.submit(raising(failure(0, key=key(1)))))
@@ -373,7 +345,7 @@ async def test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start
 
 async def test_a_caller_is_answered_in_time_and_the_lane_goes_on(alert_database: Database) -> None:
     async with running_ledger(alert_database, answer_within=timedelta(milliseconds=200)) as ledger:
-        async with held(alert_database):
+        async with held(alert_database, KEY):
             begun = asyncio.ensure_future(ledger.submit(raising(failure(0))))
             await waits_for_a_lock(alert_database)
             waiting = ledger.submit_many([raising(failure(0, key=key(1)))])

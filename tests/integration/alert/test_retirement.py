@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.ledgers import events_of, raising, running_ledger
+from support.locks import waits_for_a_lock
 from support.looks import check_looks
 from support.observed import ORCHESTRATOR, at, failure
 from support.site import Site
-from support.waiting import eventually
 from tocsin.alert.domain.alert import ResolveReason
 from tocsin.alert.domain.event import EventType
 from tocsin.alert.domain.job import JobKind, JobResult
@@ -41,20 +41,6 @@ pytestmark = pytest.mark.postgres
 
 HOUR = 60
 FAILED = JobResult.FAILED
-
-
-async def waits_for_a_lock(database: Database) -> None:
-    """Wait until a transaction of the database waits for another."""
-
-    async def waiting() -> bool:
-        async with database.connection() as connection:
-            found: bool = await connection.fetchval(
-                "SELECT count(*) > 0 FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return found
-
-    await eventually(waiting)
 
 
 @pytest.fixture

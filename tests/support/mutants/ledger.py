@@ -46,7 +46,7 @@ SIDE_EFFECT_IN_THE_HANDLER = Mutant(
             "        answer = await self._ledger.submit(command)\n"
             "        if answer.outcome == 1 and not answer.replayed:\n"
             "            from tocsin.alert.ledger.transaction import tell\n"
-            "            await tell(self._ledger._writer, answer.alert)\n"
+            "            await tell(self._ledger._lanes._first, answer.alert)\n"
             "        return raise_answer_to_stub(answer)\n",
         ),
     ),
@@ -60,7 +60,7 @@ WRITTEN_BY_THE_CALL = Mutant(
             _LANE,
             "            left.settle(_overloaded())\n",
             "            left.settle(_overloaded())\n"
-            "        await self._writer.write(self._queue.take())\n",
+            "        await self._lanes._first.write(self._queue.take(500))\n",
         ),
     ),
     (the(_LANE_TESTS, "test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start"),),

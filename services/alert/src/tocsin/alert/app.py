@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tocsin.common.lifecycle import Lifecycle
 
 # Connections that no call can take, however many hang: for the ledger and what runs beside it.
-WRITERS = 4
+WRITERS = 5
 
 _log = structlog.get_logger(__name__)
 

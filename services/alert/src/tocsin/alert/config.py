@@ -46,7 +46,7 @@ class AlertSettings(
         default=10,
         ge=8,
         le=200,
-        description="Connections to the database at most, 8 to 200, of each worker: four for what "
+        description="Connections to the database at most, 8 to 200, of each worker: five for what "
         "is written, the rest for what is read. One more listens.",
     )
     database_wait_seconds: float = Field(

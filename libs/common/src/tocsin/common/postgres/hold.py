@@ -27,6 +27,12 @@ class Hold:
         self._lease: AbstractAsyncContextManager[asyncpg.Connection] | None = None
         self._connection: asyncpg.Connection | None = None
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether there is a connection without waiting for others to give one back."""
+        database = self._database
+        return self._connection is not None or database.in_use < database.pool_size
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Give the connection outside of any transaction. Fails as `Database.connection` does."""

@@ -45,10 +45,10 @@ _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 @dataclass(frozen=True, slots=True)
-class _Undecodable:
-    """Stands in for a request that is no message, until there is a context to refuse it."""
+class _Refused:
+    """Stands in for a request that was not read, until there is a context to refuse it."""
 
-    error: InvalidArgumentError
+    error: TocsinError
 
     def refuse(self) -> NoReturn:
         raise self.error
@@ -137,7 +137,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 if not answers_to_the_last:
                     self._draining.refuse_if_begun()
                 admitted = CallContext(context, admit(context))
-                if type(request) is _Undecodable:
+                if type(request) is _Refused:
                     request.refuse()
                 answer = await behave(request, admitted)
                 code = _OK
@@ -207,19 +207,23 @@ def _lenient(
     """Make a decoder that never fails outside of a call's `try`.
 
     gRPC decodes a unary request before it calls the behaviour, and would tell the caller the
-    exception with UNKNOWN. Requests of a stream are decoded inside the behaviour.
+    exception with UNKNOWN. Requests of a stream are decoded inside the behaviour. A decoder may
+    refuse a request by a TocsinError without reading it.
     """
     if decode is None:
         return None
 
     def lenient(raw: bytes) -> Any:
+        refusal: TocsinError
         try:
             return decode(raw)
+        except TocsinError as error:
+            refusal = error
         except DecodeError as error:
             refusal = _undecodable(str(error))
         if streams:
             raise refusal
-        return _Undecodable(refusal)
+        return _Refused(refusal)
 
     return lenient
 

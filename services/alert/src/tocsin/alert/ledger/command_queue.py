@@ -1,9 +1,10 @@
-"""The commands that wait for the lane."""
+"""The commands that wait for the lanes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,24 +13,28 @@ if TYPE_CHECKING:
     from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.gathering import Gathering
 
-# After so long without work the lane lends its connection to others.
+PLENTY: Final = 100
+"""So many commands are worth a transaction of their own beside another."""
+
+# After so long without work a lane lends its connection to others.
 _REST_SECONDS: Final = 0.5
 
 
 class CommandQueue:
-    """Commands in the order of their submission, taken in batches by one lane.
+    """Commands in the order of their submission, taken in batches.
 
     `max_batch` are taken at a time, and `max_length` may wait. Closed, it holds what it has, and
-    nobody waits for more.
+    nobody waits for more. One lane at a time waits in `has_some`, and one in `has_plenty`.
     """
 
     def __init__(self, gathering: Gathering, *, max_batch: int, max_length: int) -> None:
+        self.max_batch = max_batch
         self._gathering = gathering
-        self._max_batch = max_batch
         self._max_length = max_length
         self._entries: deque[Entry] = deque()
         self._wanted = 1
         self._woken = asyncio.Event()
+        self._plenty = asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
@@ -54,6 +59,7 @@ class CommandQueue:
     def close(self) -> None:
         self._closed = True
         self._woken.set()
+        self._plenty.set()
 
     def put(self, entries: Iterable[Entry]) -> list[Entry]:
         """Put commands at the end, and return those for which there is no room."""
@@ -65,23 +71,30 @@ class CommandQueue:
                 self._entries.append(entry)
         if len(self._entries) >= self._wanted:
             self._woken.set()
+        self.look()
         return left
+
+    def look(self) -> None:
+        """Wake who waits in `has_plenty`, if there is."""
+        if len(self._entries) >= PLENTY:
+            self._plenty.set()
 
     async def has_some(self, rest: Callable[[], Awaitable[None]]) -> bool:
         """Wait for commands. False when there will be none any more. After a while, `rest`."""
         while not self._entries and not self._closed:
             self._woken.clear()
-            try:
-                async with asyncio.timeout(_REST_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                await rest()
-                await self._woken.wait()
+            await _resting(self._woken, rest)
         return bool(self._entries)
+
+    async def has_plenty(self, rest: Callable[[], Awaitable[None]]) -> bool:
+        """Wait until a put or a `look` finds PLENTY. False once this is closed."""
+        await _resting(self._plenty, rest)
+        self._plenty.clear()
+        return not self._closed
 
     async def gather(self) -> None:
         """Let the next batch grow while that is worth it, or until this is closed."""
-        wanted = min(self._gathering.wanted, self._max_batch)
+        wanted = min(self._gathering.wanted, self.max_batch)
         if len(self._entries) >= wanted or self._closed:
             return
         self._wanted = wanted
@@ -93,10 +106,14 @@ class CommandQueue:
             enough.cancel()
             self._wanted = 1
 
-    def take(self) -> list[Entry]:
-        """Take a batch off, without the commands that nobody waits for any more."""
+    def next_batch(self) -> list[Entry]:
+        """Return what would be taken next, and leave it where it is."""
+        return list(islice(self._entries, self.max_batch))
+
+    def take(self, count: int) -> list[Entry]:
+        """Take a batch of at most `count` off, without what nobody waits for any more."""
         entries: list[Entry] = []
-        while self._entries and len(entries) < self._max_batch:
+        for _ in range(min(count, self.max_batch, len(self._entries))):
             entry = self._entries.popleft()
             if not entry.is_abandoned:
                 entries.append(entry)
@@ -111,3 +128,13 @@ class CommandQueue:
     def wrote(self, size: int, seconds: float) -> None:
         """Learn how large a batch was, and how long it took."""
         self._gathering.wrote(size, seconds)
+
+
+async def _resting(event: asyncio.Event, rest: Callable[[], Awaitable[None]]) -> None:
+    """Wait for an event, and rest after a while."""
+    try:
+        async with asyncio.timeout(_REST_SECONDS):
+            await event.wait()
+    except TimeoutError:
+        await rest()
+        await event.wait()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeGuard
 
+from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
 from tocsin.alert.ledger.backup_commands import BackupAnswer, BackupCommand
 from tocsin.common.errors import TocsinError
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tocsin.alert.domain.alert import Alert
+    from tocsin.alert.domain.key import Key
     from tocsin.alert.domain.observation import Caller, Failure, Success
     from tocsin.alert.domain.outcome import ClearOutcome, RaiseOutcome
 
@@ -35,6 +37,10 @@ class RaiseOrTouch(NamedTuple):
     caller: Caller
     request: RequestRef | None = None
 
+    @property
+    def key(self) -> Key:
+        return self.failure.key
+
 
 @dataclass(frozen=True, slots=True)
 class AutoResolve:
@@ -43,6 +49,10 @@ class AutoResolve:
     success: Success
     caller: Caller
     request: RequestRef | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.success.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +132,10 @@ NAMED_COMMANDS = (RaiseOrTouch, AutoResolve, Acknowledge, Resolve)
 def request_of(command: Command) -> RequestRef | None:
     """Return the name that a command has for its retries, if it has one."""
     return command.request if isinstance(command, NAMED_COMMANDS) else None
+
+
+def is_report(command: Command) -> TypeGuard[RaiseOrTouch | AutoResolve]:
+    """Whether a command is a report that concerns its own key and no other."""
+    if isinstance(command, RaiseOrTouch):
+        return True
+    return isinstance(command, AutoResolve) and command.key.kind != STALE_SCHEDULE

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from tocsin.alert.engine.floods import flood_key
-from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
 from tocsin.alert.engine.transitions import KeyState
 from tocsin.alert.eventlog import log
 from tocsin.alert.ledger.alert_writes import changes_of, key_change
 from tocsin.alert.ledger.batch import Batch, Rows
 from tocsin.alert.ledger.chance import Chance
-from tocsin.alert.ledger.commands import AutoResolve, RaiseOrTouch
+from tocsin.alert.ledger.commands import is_report
 from tocsin.alert.ledger.fold import Fold
 from tocsin.alert.ledger.key_memory import KeyMemory
 from tocsin.alert.ledger.transaction import Written, applied, book_of, entries_of, request_ids_of
@@ -137,15 +136,9 @@ def _keys_of_reports(commands: Iterable[Command]) -> set[Key] | None:
     """
     keys: set[Key] = set()
     for command in commands:
-        if isinstance(command, RaiseOrTouch):
-            key = command.failure.key
-        elif isinstance(command, AutoResolve) and command.success.key.kind != STALE_SCHEDULE:
-            key = command.success.key
-        else:
+        if not is_report(command) or command.caller.is_person:
             return None
-        if command.caller.is_person:
-            return None
-        keys.add(key)
+        keys.add(command.key)
     return keys
 
 

@@ -1,4 +1,4 @@
-"""The writer lane: one task that drains a queue of commands into transactions, one at a time."""
+"""The write path: commands are queued here, written by lanes, and answered once durable."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, overload
 
 from tocsin.alert.ledger.call import Call, Entry
 from tocsin.alert.ledger.command_queue import CommandQueue
+from tocsin.alert.ledger.first_try import FirstTry
 from tocsin.alert.ledger.floods import MOST_OPEN, Floods
 from tocsin.alert.ledger.gathering import Gathering
+from tocsin.alert.ledger.lanes import Lanes
 from tocsin.alert.ledger.observing import Nobody
 from tocsin.alert.ledger.patience import Patience
 from tocsin.alert.ledger.transaction import Parts
-from tocsin.alert.ledger.writer import Writer, settle_all
+from tocsin.alert.ledger.writer import Writer
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
 from tocsin.common.postgres.failures import unavailable
 from tocsin.common.postgres.ids import uuid7
@@ -71,11 +73,6 @@ if TYPE_CHECKING:
 # Less than a caller waits for an answer: what is taken on is to be answered.
 LONGEST_WAIT = timedelta(milliseconds=500)
 
-# A call takes some turns of the event loop to come from gRPC to the queue. A lane that leaves it
-# none between large batches lets calls wait where nobody sees them, and refuses none.
-_MANY = 200
-_TURNS = 8
-
 
 class Ledger:
     """The one write path of alerts.
@@ -111,20 +108,24 @@ class Ledger:
         self.floods = Floods(open_alerts_per_host)
         self._longest_wait = longest_wait.total_seconds()
         self._now = monotonic
-        self._batch_began = monotonic()
-        self._observer = observer
-        self._writer = Writer(database, Parts(clock, new_id, encode_event, self.floods), on_commit)
+        parts = Parts(clock, new_id, encode_event, self.floods)
+        first_try = FirstTry(parts)
+        writers = (
+            Writer(database, parts, first_try, on_commit),
+            Writer(database, parts, first_try, on_commit),
+        )
         self._patience = Patience(answer_within.total_seconds())
         self._queue = CommandQueue(
             gathering or Gathering(), max_batch=max_batch, max_length=max_queue
         )
+        self._lanes = Lanes(self._queue, writers, observer, monotonic)
         self._lane: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to write what is submitted, unless it is so already."""
         if self._lane is None or self._lane.done():
             self._queue.open()
-            self._lane = asyncio.create_task(self._run(), name="ledger")
+            self._lane = asyncio.create_task(self._lanes.run(), name="ledger")
 
     @property
     def is_running(self) -> bool:
@@ -153,7 +154,7 @@ class Ledger:
         if not self._queue:
             return False
         now = self._now()
-        waited, at_work = now - self._queue.oldest.call.began, now - self._batch_began
+        waited, at_work = now - self._queue.oldest.call.began, now - self._lanes.batch_began
         return waited > self._longest_wait > at_work
 
     async def stop(self) -> None:
@@ -221,27 +222,6 @@ class Ledger:
             left.settle(_overloaded())
         self._patience.watch(call)
         return await call.results(otherwise=unavailable)
-
-    async def _run(self) -> None:
-        try:
-            while await self._queue.has_some(self._writer.rest):
-                await self._queue.gather()
-                self._batch_began = self._now()
-                entries = self._queue.take()
-                await self._writer.write(entries)
-                took = self._now() - self._batch_began
-                self._queue.wrote(len(entries), took)
-                self._observer.wrote(entries, took)
-                if len(entries) >= _MANY:
-                    await _let_calls_begin()
-        finally:
-            settle_all(self._queue.take_all(), unavailable())
-            await self._writer.rest()
-
-
-async def _let_calls_begin() -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
 
 
 def _overloaded() -> ResourceExhaustedError:

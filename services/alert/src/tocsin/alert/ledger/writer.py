@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import structlog
 
-from tocsin.alert.ledger.first_try import FirstTry
 from tocsin.alert.ledger.transaction import Parts, Written, write_batch
 from tocsin.alert.store.races import RacedError
 from tocsin.common.errors import ResourceExhaustedError, TocsinError, UnavailableError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tocsin.alert.eventlog.log import Appended
     from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.commands import Command
+    from tocsin.alert.ledger.first_try import FirstTry
     from tocsin.common.postgres.engine import Database
 
 _log = structlog.get_logger(__name__)
@@ -35,12 +35,21 @@ class Writer:
     """Writes entries of the queue, each batch in one transaction, and settles every one."""
 
     def __init__(
-        self, database: Database, parts: Parts, on_commit: Callable[[Appended], None]
+        self,
+        database: Database,
+        parts: Parts,
+        first_try: FirstTry,
+        on_commit: Callable[[Appended], None],
     ) -> None:
         self._hold = Hold(database)
-        self._first_try = FirstTry(parts)
+        self._first_try = first_try
         self._parts = parts
         self._on_commit = on_commit
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can begin without waiting for a connection."""
+        return self._hold.is_at_hand
 
     async def rest(self) -> None:
         """Give the connection back that is kept from one batch to the next, dead or alive."""

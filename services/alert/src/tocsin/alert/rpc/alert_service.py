@@ -58,10 +58,17 @@ class AlertService(AlertServiceServicer):
         command = read_raise(request, peer_of(context), self._clock.now())
         return raise_answer_to_stub(await self._ledger.submit(command))
 
+    def read_batch(self, raw: bytes) -> pb.BatchRaiseOrTouchRequest:
+        """Read a request, unless it would be refused: to read it is most of what that costs.
+
+        Raises UnavailableError (DRAINING), ResourceExhaustedError (OVERLOADED) and DecodeError.
+        """
+        self._ledger.require_room()
+        return pb.BatchRaiseOrTouchRequest.FromString(raw)
+
     async def BatchRaiseOrTouch(  # type: ignore[override]  # answers by bytes: see streams
         self, request: pb.BatchRaiseOrTouchRequest, context: Context
     ) -> bytes:
-        self._ledger.require_room()  # before the work of reading what would be refused
         batch = BatchOfRaises(request, peer_of(context), self._clock.now())
         return batch.response(await self._ledger.submit_many(batch.commands))
 

@@ -33,7 +33,7 @@ def add_alert_service(server: grpc.aio.Server, service: AlertService) -> None:
         service.WatchEvents, alert_service_pb2.WatchEventsRequest.FromString
     )
     batch: grpc.RpcMethodHandler[Any, bytes] = grpc.unary_unary_rpc_method_handler(
-        service.BatchRaiseOrTouch, alert_service_pb2.BatchRaiseOrTouchRequest.FromString
+        service.BatchRaiseOrTouch, service.read_batch
     )
     written = {"WatchEvents": watch, "BatchRaiseOrTouch": batch}
     own = grpc.method_handlers_generic_handler(_SERVICE, written)

@@ -1,0 +1,118 @@
+"""Who takes commands off the queue: one lane, and a second one when very many wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from tocsin.alert.ledger.apart import count_apart, count_until_half, hosts_of
+from tocsin.alert.ledger.command_queue import PLENTY
+from tocsin.alert.ledger.writer import settle_all
+from tocsin.common.postgres.failures import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tocsin.alert.ledger.call import Entry
+    from tocsin.alert.ledger.command_queue import CommandQueue
+    from tocsin.alert.ledger.observing import LaneObserver
+    from tocsin.alert.ledger.writer import Writer
+
+# A call takes some turns of the event loop to come from gRPC to the queue. A lane that leaves it
+# none between large batches lets calls wait where nobody sees them, and refuses none.
+_MANY: Final = 200
+_TURNS: Final = 8
+
+
+class Lanes:
+    """Write what is in a queue, a batch at a time, each batch in one transaction.
+
+    The second lane begins a batch only while the first is at work and PLENTY of commands wait that
+    are apart from those, and if it has a connection. So this process decides on some while the
+    database writes the others.
+    `batch_began` is when a batch was taken off the queue last.
+    """
+
+    def __init__(
+        self,
+        queue: CommandQueue,
+        writers: tuple[Writer, Writer],
+        observer: LaneObserver,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.batch_began = monotonic()
+        self._queue = queue
+        self._first, self._second = writers
+        self._observer = observer
+        self._now = monotonic
+        self._hosts_at_work: dict[Writer, set[str] | None] = {}
+        self._second_is_free = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until the queue is closed and empty.
+
+        If this is cancelled, what is at work is broken off, and what waits fails.
+        """
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                lanes.create_task(self._run_first(), name="ledger")
+                lanes.create_task(self._run_second(), name="ledger-beside")
+        finally:
+            settle_all(self._queue.take_all(), unavailable())
+            await self._first.rest()
+            await self._second.rest()
+
+    async def _run_first(self) -> None:
+        queue = self._queue
+        while await queue.has_some(self._first.rest):
+            await queue.gather()
+            if count := self._how_many():
+                entries = queue.take(count)
+                queue.wrote(len(entries), await self._write(self._first, entries))
+            elif queue:  # what is next belongs behind what the second lane has
+                await self._second_is_free.wait()
+
+    async def _run_second(self) -> None:
+        while await self._queue.has_plenty(self._second.rest):
+            while (count := self._how_many_beside()) >= PLENTY:
+                self._second_is_free.clear()
+                try:
+                    await self._write(self._second, self._queue.take(count))
+                finally:
+                    self._second_is_free.set()
+
+    def _how_many(self) -> int:
+        """Return how many commands the first lane takes."""
+        queue, at_work = self._queue, self._hosts_at_work
+        if self._second in at_work:
+            return count_apart(queue.next_batch(), at_work[self._second])
+        if 2 * PLENTY <= len(queue) < queue.max_batch + PLENTY and self._second.is_ready:
+            return count_until_half(queue.next_batch())
+        return len(queue)
+
+    def _how_many_beside(self) -> int:
+        """Return how many commands the second lane may take."""
+        at_work = self._hosts_at_work
+        if len(self._queue) < PLENTY or self._first not in at_work or not self._second.is_ready:
+            return 0
+        return count_apart(self._queue.next_batch(), at_work[self._first])
+
+    async def _write(self, writer: Writer, entries: Sequence[Entry]) -> float:
+        """Write a batch, and return the time that it took."""
+        self.batch_began = began = self._now()
+        self._hosts_at_work[writer] = hosts_of(entries)
+        self._queue.look()
+        try:
+            await writer.write(entries)
+        finally:
+            del self._hosts_at_work[writer]
+        took = self._now() - began
+        self._observer.wrote(entries, took)
+        if len(entries) >= _MANY:
+            await _let_calls_begin()
+        return took
+
+
+async def _let_calls_begin() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
