@@ -12,25 +12,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
+from bench.bodies import KIND
 from bench.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    Write = Callable[[list[str]], Awaitable[Sequence[asyncpg.Record]]]
+    Write = Callable[[Sequence["Report"]], Awaitable[Sequence[asyncpg.Record]]]
 
 _WARM_UP_SECONDS = 0.5
+_EVENT_BYTES = 300
 _SAME = 10  # how many statements of touches there are to a connection
-_HOST = "web-0001"
-_KIND = "backup_failed"
 _MESSAGE = "Fatal: unable to open repository at sftp:backup@vault:/srv/restic: connection refused"
-_PAYLOAD = bytes(300)
 
 _TABLES = """
 CREATE TABLE alerts (
     alert_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     host_id text NOT NULL, kind text NOT NULL, dedup_key text NOT NULL,
-    message text NOT NULL, labels jsonb NOT NULL DEFAULT '{"site": "home"}',
+    severity smallint NOT NULL, message text NOT NULL, cause text NOT NULL, labels jsonb NOT NULL,
     occurrences bigint NOT NULL DEFAULT 1,
     raise_time timestamptz NOT NULL DEFAULT now(),
     last_seen_time timestamptz NOT NULL DEFAULT now(),
@@ -44,19 +43,39 @@ CREATE TABLE events (
 """
 
 _UPSERT = """
-INSERT INTO alerts (host_id, kind, dedup_key, message)
+INSERT INTO alerts (host_id, kind, dedup_key, severity, message, cause, labels)
 {source}
 ON CONFLICT (host_id, kind, dedup_key) WHERE resolve_time IS NULL
 DO UPDATE SET occurrences = alerts.occurrences + 1, last_seen_time = now(),
               message = excluded.message
-RETURNING alert_id
+RETURNING alert_id, raise_time, last_seen_time, occurrences
 """
-_ONE = "VALUES ($1, $2, $4, $3)"
-_MANY = "SELECT $1, $2, dedup_key, $3 FROM unnest($4::text[]) AS wanted (dedup_key)"
+_ONE = "VALUES ($1::text, $2::text, $3::text, $4::smallint, $5::text, $6::text, $7::text::jsonb)"
+_MANY = """
+SELECT host_id, kind, dedup_key, severity, message, cause, labels::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[])
+     AS report (host_id, kind, dedup_key, severity, message, cause, labels)
+"""
 _WITH_EVENT = """
 WITH raised AS ({upsert})
-INSERT INTO events (alert_id, payload) SELECT alert_id, $5 FROM raised RETURNING revision
+INSERT INTO events (alert_id, payload)
+SELECT alert_id, payload
+FROM (SELECT alert_id, row_number() OVER () AS place FROM raised) AS raised
+JOIN unnest({payloads}) WITH ORDINALITY AS event (payload, place) USING (place)
+RETURNING revision
 """
+
+
+class Report(NamedTuple):
+    """What is written of a failure, in the order of the columns. A raise has an event as well."""
+
+    host_id: str
+    kind: str
+    dedup_key: str
+    severity: int = 2
+    message: str = _MESSAGE
+    cause: str = "repository_unreachable"
+    labels: str = '{"repository":"nightly","site":"home"}'
 
 
 class Hammered(NamedTuple):
@@ -119,12 +138,19 @@ async def prepare(connection: asyncpg.Connection, *, raises: bool, keys: int) ->
     """Return what writes so many keys by one statement: one row of what was written for each."""
     statement = _UPSERT.format(source=_ONE if keys == 1 else _MANY)
     if raises:
-        statement = _WITH_EVENT.format(upsert=statement)
+        payloads = "ARRAY[$8::bytea]" if keys == 1 else "$8::bytea[]"
+        statement = _WITH_EVENT.format(upsert=statement, payloads=payloads)
     prepared = await connection.prepare(statement)
-    event = (_PAYLOAD,) if raises else ()
-    return lambda names: prepared.fetch(
-        _HOST, _KIND, _MESSAGE, names[0] if keys == 1 else names, *event
-    )
+
+    def write(reports: Sequence[Report]) -> Awaitable[Sequence[asyncpg.Record]]:
+        columns: list[Sequence[object]] = list(zip(*reports, strict=True))
+        if raises:
+            columns.append([report.dedup_key.encode().ljust(_EVENT_BYTES) for report in reports])
+        values = [column[0] for column in columns] if keys == 1 else columns
+        rows: Awaitable[Sequence[asyncpg.Record]] = prepared.fetch(*values)
+        return rows
+
+    return write
 
 
 async def _write(load: _Load, write: Write, name: str, begin: float) -> int:
@@ -132,10 +158,14 @@ async def _write(load: _Load, write: Write, name: str, begin: float) -> int:
     turns = count = 0
     while (now := time.perf_counter()) < begin + load.seconds:
         turn = turns if load.raises else turns % _SAME
-        await write([f"{name}-{turn}-{number:03}" for number in range(load.keys)])
+        await write([_report(f"{name}-{turn}", number) for number in range(load.keys)])
         turns += 1
         count += begin <= now
     return count
+
+
+def _report(host_id: str, number: int) -> Report:
+    return Report(host_id, KIND, f"group-{number:07}")
 
 
 async def one_in_flight(url: str, seconds: float, *, raises: bool) -> float:
@@ -149,7 +179,7 @@ async def one_in_flight(url: str, seconds: float, *, raises: bool) -> float:
         took = list[float]()
         end = time.perf_counter() + seconds
         while (begin := time.perf_counter()) < end:
-            await write([f"alone-{len(took) if raises else 0}"])
+            await write([_report("alone", len(took) if raises else 0)])
             took.append(time.perf_counter() - begin)
     finally:
         await connection.close()

@@ -9,6 +9,7 @@ always the same bytes. What it reaches is the room that a server in Python has.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,10 @@ class _Batches:
         self, request: BatchRaiseOrTouchRequest, _context: _Context
     ) -> BatchRaiseOrTouchResponse:
         reports = [_read(item) for item in request.requests]
+        written = [alone.Report(*each[:6], json.dumps(each[6])) for each in reports]
         write = await self._writes.get()
         try:
-            rows = await write([f"{report[0]}/{report[2]}" for report in reports])
+            rows = await write(written)
         finally:
             self._writes.put_nowait(write)
         response = BatchRaiseOrTouchResponse()

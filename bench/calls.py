@@ -98,9 +98,14 @@ async def _batches(target: str, name: str, raises: bool, seconds: float) -> Batc
 
         async def sender(number: int) -> int:
             turns = count = 0
+            place = number * len(same) // _BATCHES_IN_FLIGHT  # two do not report the same at once
             while (now := time.perf_counter()) < begin + seconds:
                 prefix = f"{name}-{number}-{turns}"
-                body = batch_body(prefix, range(KEYS_PER_BATCH)) if raises else same[turns % 10]
+                body = (
+                    batch_body(prefix, range(KEYS_PER_BATCH))
+                    if raises
+                    else same[(place + turns) % len(same)]
+                )
                 await call(body)
                 turns += 1
                 count += begin <= now

@@ -84,6 +84,7 @@ class Ground:
         self._servers: list[Server] = []
         self._folder = Path()
         self._postgres = ""
+        self._postgres_pid = 0
         self._secret_key = base64.b64encode(secrets.token_bytes(32)).decode()
 
     def __enter__(self) -> Self:
@@ -101,6 +102,11 @@ class Ground:
     @property
     def folder(self) -> Path:
         return self._folder
+
+    @property
+    def postgres_cpu_seconds(self) -> float:
+        """How much time of a core PostgreSQL has used so far, but for sessions that have ended."""
+        return processes.cpu_seconds(self._postgres_pid)
 
     async def new_database(self) -> str:
         """Make an empty database and return its URL."""
@@ -200,6 +206,7 @@ class Ground:
     def _start_postgres(self) -> str:
         folder = str(self._folder / "postgres")
         child = self._start("postgres", "tocsin.cli.stack.databases", [folder], {}, subprocess.PIPE)
+        self._postgres_pid = child.pid
         announced = child.output.readline()
         if not announced:
             raise LoadError(f"PostgreSQL did not start: {child.last_words()}")

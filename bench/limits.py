@@ -72,7 +72,7 @@ async def _bare_batches(bench: Bench, url: str, name: str, *, raises: bool) -> N
         calls.batches, server.target, name, raises=raises, seconds=bench.seconds
     )
     done, cost = await bench.observed(server, sending, of="key")
-    bench.report.add(name, done.rate, "/s", notes(cost, client_note(done.cores)))
+    bench.report.add(name, done.rate, "/s", notes(str(cost), client_note(done.cores)))
     server.stop()
 
 

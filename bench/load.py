@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _BUSY = 0.9
+_WORTH_TELLING = 0.5
 
 
 class LoadError(Exception):
@@ -33,6 +34,37 @@ class Load:
     p50: float
     p99: float
     client_cores: float
+
+
+class Spent(NamedTuple):
+    """What ran meanwhile, in cores: a server, and PostgreSQL beside it."""
+
+    server: float
+    postgres: float
+
+    def cost(self, rate: float, of: str) -> Cost:
+        """Return what that was for each of so many a second; `of` is what they are called."""
+        return Cost(self, rate, of)
+
+
+class Cost(NamedTuple):
+    """What was spent on so many a second of what `of` names."""
+
+    spent: Spent
+    rate: float
+    of: str
+
+    def __str__(self) -> str:
+        server, postgres = (cores / self.rate * 1e6 for cores in self.spent)
+        said = f"{self.spent.server:.2f} of a core, {server:.0f} µs a {self.of}"
+        return f"{said}; PostgreSQL {postgres:.0f} µs" if postgres >= _WORTH_TELLING else said
+
+    def most(self, client: float, cores: int) -> float:
+        """Return what so many cores did a second at this cost if none idled: at most that.
+
+        `client` is what the client used, in cores.
+        """
+        return self.rate * cores / (sum(self.spent) + client)
 
 
 def client_note(cores: float) -> str:

@@ -64,7 +64,11 @@ _ALERT = (
     ),
     Row("… p99", "touch.two.p99"),
     Row("BatchRaiseOrTouch: touches", "batch.touch", ("postgres.touch_100",), at_least=0.4),
+    Row("… at most, by what one costs", "batch.touch.most", ("postgres.touch_100",)),
     Row("BatchRaiseOrTouch: raises", "batch.raise", ("postgres.raise_100",), at_least=0.4),
+    Row("… at most, by what one costs", "batch.raise.most", ("postgres.raise_100",)),
+    Row("BatchRaiseOrTouch: touches, two workers", "batch.touch.two", ("postgres.touch_100",)),
+    Row("BatchRaiseOrTouch: raises, two workers", "batch.raise.two", ("postgres.raise_100",)),
     Row("one in flight: bare echo, p50", "idle.echo"),
     Row("one in flight: prepared upsert, p50", "idle.postgres"),
     Row(

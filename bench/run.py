@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from bench import h2load, raw_http2
 from bench.calls import answer_bytes
-from bench.load import Load, client_note, notes
+from bench.load import Cost, Load, Spent, client_note, notes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +27,7 @@ class _HasRate(Protocol):
 
 
 _R = TypeVar("_R", bound=_HasRate)
+_T = TypeVar("_T")
 
 Generator = Literal["h2load", "raw"]
 
@@ -90,16 +91,27 @@ class Bench:
 
     async def observed(
         self, server: Server, loading: Awaitable[_R], *, of: str = "call"
-    ) -> tuple[_R, str]:
+    ) -> tuple[_R, Cost]:
         """Let a load run, and say what it cost the server. `of` is what its rate counts."""
-        before, begin = server.cpu_seconds, time.perf_counter()
-        load = await loading
-        cores = (server.cpu_seconds - before) / (time.perf_counter() - begin)
-        return load, f"{cores:.2f} of a core, {cores / load.rate * 1e6:.0f} µs a {of}"
+        load, spent = await self.spent(server, loading)
+        return load, spent.cost(load.rate, of)
 
-    def add_load(self, name: str, load: Load, cost: str) -> None:
+    async def spent(self, server: Server, loading: Awaitable[_T]) -> tuple[_T, Spent]:
+        """Let something run, and say what was spent on it."""
+        before, begin = self._cpu_seconds(server), time.perf_counter()
+        done = await loading
+        seconds = time.perf_counter() - begin
+        after = self._cpu_seconds(server)
+        of_server, of_postgres = ((a - b) / seconds for a, b in zip(after, before, strict=True))
+        return done, Spent(of_server, of_postgres)
+
+    def _cpu_seconds(self, server: Server) -> tuple[float, float]:
+        return server.cpu_seconds, self.ground.postgres_cpu_seconds
+
+    def add_load(self, name: str, load: Load, cost: Cost | None = None) -> None:
         """Keep the rate, the median and the 99th percentile of a load."""
-        self.report.add(name, load.rate, "/s", notes(cost, client_note(load.client_cores)))
+        note = notes(str(cost or ""), client_note(load.client_cores))
+        self.report.add(name, load.rate, "/s", note)
         self.report.add(f"{name}.p50", load.p50, "ms")
         self.report.add(f"{name}.p99", load.p99, "ms")
 

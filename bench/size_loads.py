@@ -87,7 +87,7 @@ async def _measure(bench: Bench, alert: Server, size: Size) -> None:
             ),
             of="key",
         )  # fmt: skip
-        note = notes(cost, client_note(done.cores))
+        note = notes(str(cost), client_note(done.cores))
         bench.report.add(f"size.{name}.{size.label}", done.rate, "/s", note)
 
 

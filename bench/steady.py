@@ -58,7 +58,10 @@ async def measure_watched(bench: Bench, server: Server, way: Way, figure: str) -
         steady, cost = await bench.observed(server, answers)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await heard.all.wait()
-    for name, late, note in ((figure, heard.late, cost), (f"{figure}.answer", steady.late, "")):
+    for name, late, note in (
+        (figure, heard.late, str(cost)),
+        (f"{figure}.answer", steady.late, ""),
+    ):
         p50, p99 = p50_and_p99(late)
         bench.report.add(f"{name}.p50", p50, "ms", note)
         bench.report.add(f"{name}.p99", p99, "ms")
