@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tocsin.alert.domain.alert import Alert, Severity, Subject
 from tocsin.alert.domain.key import Key
@@ -97,6 +99,35 @@ def test_alerts_share_labels_that_are_alike_and_what_is_refused_is_not_kept() ->
     assert one is other
     assert 1 == _shared_labels.cache_info().currsize
     assert ["labels[disk]", "labels"] == [error.violations[0].field for error in refused]
+
+
+REFUSED = [{"disk": "a\0"}, {str(number): "" for number in range(33)}]
+some_labels = st.sampled_from(
+    [
+        {},
+        {"disk": "sda"},
+        {"disk": "sdb"},
+        {"disk": ""},
+        {"bay": "sda"},
+        {"disk": "sda", "bay": "1"},
+        {"bay": "1", "disk": "sda"},
+        *REFUSED,
+    ]
+)
+
+
+@given(st.lists(some_labels, max_size=6))
+def test_the_labels_of_an_item_are_its_own_whatever_those_before_it_bore(
+    given_labels: list[dict[str, str]],
+) -> None:
+    items = [
+        pb.RaiseOrTouchRequest(host_id="nas", kind="k", labels=labels) for labels in given_labels
+    ]
+    sound = [labels for labels in given_labels if labels not in REFUSED]
+
+    read = [command.failure.labels for command in batch_of(item(), *items).commands]
+
+    assert [{"disk": "sda"}, *sound] == read
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.eventlog import EPOCH
 from tocsin.alert.eventlog.filter import EventFilter
-from tocsin.alert.eventlog.frames import alert_frame, framing, message
+from tocsin.alert.eventlog.frames import alert_frame, framing, message, varint
 from tocsin.alert.eventlog.log import Entry
 from tocsin.alert.eventlog.run import Run
 from tocsin.api.alert.v1 import alert_pb2, event_pb2
@@ -41,6 +41,23 @@ some_events = st.lists(
 )
 some_revisions = st.integers(0, 2**63 - 10)
 BIG = event_pb2.AlertEvent(note="x" * 70_000)
+
+
+def by_definition(number: int) -> bytes:
+    """See https://protobuf.dev/programming-guides/encoding/#varints."""
+    low, high = number & 0x7F, number >> 7
+    return bytes((0x80 | low,)) + by_definition(high) if high else bytes((low,))
+
+
+def test_every_length_up_to_three_bytes_is_the_varint_of_the_definition() -> None:
+    for number in (*range(2**14 + 2**8), *range(2**14, 2**21, 61), 2**21 - 1, 2**21, 2**21 + 1):
+        assert by_definition(number) == varint(number)
+
+
+@given(st.integers(0, 2**63 - 2) | st.integers(0, 62).map(lambda bits: 2**bits - 1))
+def test_every_number_is_the_varint_of_the_definition(number: int) -> None:
+    assert by_definition(number) == varint(number)
+    assert by_definition(number + 1) == varint(number + 1)
 
 
 def by_stubs(

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.common.postgres import ids
-from tocsin.common.postgres.columns import microsecond, once_if_alike, packed, unless_all_null
+from tocsin.common.postgres.columns import (
+    map_runs,
+    microsecond,
+    once_if_alike,
+    packed,
+    unless_all_null,
+)
 
 columns = st.lists(st.text(st.sampled_from("ab\x1e\x1f"), max_size=6), max_size=6)
 
@@ -34,6 +40,25 @@ def test_a_time_is_exact_to_the_microsecond_in_every_year(time: datetime) -> Non
     seconds, rest = divmod(microsecond(time), 1_000_000)
     since = time - datetime(1970, 1, 1, tzinfo=UTC)
     assert (since.days * 86_400 + since.seconds, since.microseconds) == (seconds, rest)
+
+
+some_times = [datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2026, 2026)]
+
+
+@given(st.lists(st.none() | st.sampled_from(some_times), max_size=9))
+def test_each_value_of_a_column_is_told_whatever_stands_before_it(
+    times: list[datetime | None],
+) -> None:
+    assert [str(time) for time in times] == map_runs(str, times)
+
+
+def test_of_what_follows_itself_a_function_is_asked_once() -> None:
+    asked: list[datetime] = []
+    one, _, other = some_times
+
+    map_runs(asked.append, [one, one, other, other, one])
+
+    assert [one, other, one] == asked
 
 
 def test_a_column_without_values_is_empty() -> None:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     T = TypeVar("T")
+    R = TypeVar("R")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,6 +43,20 @@ def packed(texts: Sequence[str]) -> str:
 def microsecond(time: datetime) -> int:
     """Return an aware time as the function time_at_1 takes it: from 1970 on, exact in any year."""
     return (time - _EPOCH) // _MICROSECOND
+
+
+def map_runs(function: Callable[[T], R], values: Iterable[T]) -> list[R]:
+    """Return what a pure function makes of each value. Of what follows itself it is asked once.
+
+    Reports of one call share their time, and most of them their labels.
+    """
+    column: list[R] = []
+    last: object = column  # which none of the values is
+    for value in values:
+        if value is not last:
+            last, made = value, function(value)
+        column.append(made)
+    return column
 
 
 def unless_all_null(values: Sequence[T | None]) -> Sequence[T | None]:

@@ -26,8 +26,13 @@ def believed(state: KeyState, observe_time: datetime, now: datetime) -> KeyState
     A clear in the future is forgotten, and what stands was last seen just before `observe_time`:
     the new observation counts, whichever it is. `now` is the server's time.
     """
+    cleared_time, alert = state
+    if (cleared_time is None or cleared_time <= now) and (
+        alert is None or alert.last_seen_time <= now
+    ):
+        return state  # as nearly all are
     latest = now + FURTHEST_AHEAD
-    if state.cleared_time is not None and state.cleared_time > latest:
+    if cleared_time is not None and cleared_time > latest:
         state = state._replace(cleared_time=None)
     alert = state.standing
     if alert is not None and alert.last_seen_time > latest:

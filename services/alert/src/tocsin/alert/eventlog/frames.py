@@ -29,6 +29,9 @@ _POSITION_REVISION = b"\x10"
 _LOW_BITS = 0x7F
 _LOW = [bytes((0x80 | low,)) for low in range(0x80)]  # the lowest seven bits, and more follow
 _SINGLE = [bytes((number,)) for number in range(0x80)]
+# Those of nearly all lengths, a quarter of a MiB: looked up, they take a third of the time.
+_SHORT = [*_SINGLE, *(low + high for high in _SINGLE[1:32] for low in _LOW)]
+_ALL_SHORT = len(_SHORT)
 _LONGEST = 9
 
 
@@ -80,8 +83,8 @@ def _position_prefixes(tag: bytes, epoch: UUID) -> tuple[bytes, ...]:
 
 def varint(number: int) -> bytes:
     """Return a number from 0 to 2⁶³ - 1 as seven bits to a byte, the lowest first."""
-    if number <= _LOW_BITS:
-        return _SINGLE[number]
+    if number < _ALL_SHORT:
+        return _SHORT[number]
     return _LOW[number & _LOW_BITS] + _high(number >> 7)
 
 

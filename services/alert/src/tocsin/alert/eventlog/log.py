@@ -219,12 +219,9 @@ def _appended(head: int, epoch: UUID | None, entries: Sequence[NewEntry]) -> App
     revisions = range(head + 1, head + 1 + len(entries))
     if epoch is None:
         return Appended(revisions)
-    frame = framing(epoch)
-    written = (
-        Entry(r, e.host_id, e.kind, e.severity, e.type, frame(r, e.payload))
-        for r, e in zip(revisions, entries, strict=True)
-    )
-    return Appended(revisions, epoch, tuple(written))
+    _, *chosen_by, _, payloads = zip(*entries, strict=True)
+    frames = map(framing(epoch), revisions, payloads)
+    return Appended(revisions, epoch, tuple(map(Entry, revisions, *chosen_by, frames)))
 
 
 async def read(

@@ -88,11 +88,12 @@ class AlertBook:
             flood = self.state(floods.flood_key(failure.key.host_id))
             failure, root = floods.counted(failure, flood, self.open_limit, self.now), None
         key = failure.key
-        state = believed(self.state(key), failure.observe_time, self.now)
+        before = self.state(key)
+        state = believed(before, failure.observe_time, self.now)
         decision = transitions.raise_or_touch(
             state, failure, caller, self._facts(key.host_id), self.new_id, root
         )
-        self.keep(key, decision)
+        self._keep(key, before, decision)
         if decision.outcome is RaiseOutcome.RAISED and key.host_id in self.rooms:
             self.rooms[key.host_id] -= 1
         return decision
@@ -118,14 +119,17 @@ class AlertBook:
 
     def keep(self, key: Key, decision: Decision[object]) -> None:
         """Take what was decided on a key as its state from now on."""
-        before = self.state(key)
-        if decision.state is before:
+        self._keep(key, self.state(key), decision)
+
+    def _keep(self, key: Key, before: KeyState, decision: Decision[object]) -> None:
+        state, _, _, changes = decision
+        if state is before:
             return
-        self.changed_states[key] = decision.state
-        alert = decision.state.alert
+        self.changed_states[key] = state
+        alert = state.alert
         if alert is not None and alert is not before.alert:
             self.changed_alerts[alert.alert_id] = alert
-        for change in decision.changes:
+        for change in changes:
             self.events.append(self._event(change))
 
     def _is_beyond(self, failure: Failure) -> bool:

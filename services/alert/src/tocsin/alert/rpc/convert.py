@@ -80,6 +80,7 @@ def fill_alert(stub: alert_pb2.Alert, alert: Alert) -> None:
     as much.
     """
     fill_lasting(stub, alert)
+    set_timestamp(stub.raise_time, alert.raise_time)
     stub.message = alert.message
     stub.occurrences = alert.occurrences
     set_timestamp(stub.last_seen_time, alert.last_seen_time)
@@ -87,9 +88,10 @@ def fill_alert(stub: alert_pb2.Alert, alert: Alert) -> None:
 
 
 def fill_lasting(stub: alert_pb2.Alert, alert: Alert) -> None:
-    """Write what a touch leaves as it is: all but message, occurrences, last_seen_time, version.
+    """Write what a touch leaves as it is, but for raise_time.
 
-    (A touch that raises neither severity nor cause.)
+    That is all but message, occurrences, last_seen_time and version. (A touch that raises neither
+    severity nor cause.)
     """
     key = alert.key
     stub.alert_id = str(alert.alert_id)
@@ -100,7 +102,6 @@ def fill_lasting(stub: alert_pb2.Alert, alert: Alert) -> None:
     stub.severity = _SEVERITIES[alert.severity]
     stub.status = _STATUSES[alert.status]
     stub.cause = alert.cause
-    set_timestamp(stub.raise_time, alert.raise_time)
     if alert.labels:
         _fill_labels(stub.labels, alert.labels)
     if alert.host_labels:

@@ -42,6 +42,7 @@ def _tag(message: Descriptor, field: str, sort: int = _WITH_LENGTH) -> bytes:
 
 
 _ALERT, _EVENT = alert_pb2.Alert.DESCRIPTOR, event_pb2.AlertEvent.DESCRIPTOR
+_RAISE_TIME = _tag(_ALERT, "raise_time")
 _MESSAGE = _tag(_ALERT, "message")
 _OCCURRENCES = _tag(_ALERT, "occurrences", _VARINT)
 _LAST_SEEN_TIME = _tag(_ALERT, "last_seen_time")
@@ -51,6 +52,9 @@ _EVENT_ALERT = _tag(_EVENT, "alert")
 _OCCUR_TIME = _tag(_EVENT, "occur_time")
 _RECORD_TIME = _tag(_EVENT, "record_time")
 _ANSWER_ALERT = _tag(pb.RaiseOrTouchResponse.DESCRIPTOR, "alert")
+# By the numbers of the domain, as RAISE_OUTCOMES are.
+_OUTCOMES = [pb.RaiseOrTouchResponse(outcome=each).SerializeToString() for each in RAISE_OUTCOMES]
+_REPLAYED = pb.RaiseOrTouchResponse(replayed=True).SerializeToString()
 _RESULT_RESPONSE = _tag(pb.BatchRaiseOrTouchResult.DESCRIPTOR, "response")
 _RESULT_ERROR = _tag(pb.BatchRaiseOrTouchResult.DESCRIPTOR, "error")
 _RESULT = _tag(pb.BatchRaiseOrTouchResponse.DESCRIPTOR, "results")
@@ -84,7 +88,9 @@ def encode_event(event: Event) -> bytes:
 def encode_raise_answer(answer: RaiseAnswer) -> bytes:
     """Serialise a RaiseOrTouchResponse."""
     alert, outcome, replayed = answer
-    rest = _outcome(int(outcome), replayed)
+    rest = _OUTCOMES[outcome]
+    if replayed:
+        rest += _REPLAYED
     if alert is None:
         return rest
     encoded = _encoded(alert)
@@ -139,7 +145,7 @@ def _lasting(alert: Alert) -> bytes:
         return kept[1]
     stub = alert_pb2.Alert()
     fill_lasting(stub, alert)
-    lasting = stub.SerializeToString()
+    lasting = stub.SerializeToString() + _RAISE_TIME + _time(alert.raise_time)
     if len(lasting) <= _LONGEST_KEPT:
         if len(_kept) >= _KEPT_ALERTS:
             _kept.clear()
@@ -164,9 +170,3 @@ def _said(kind: int, actor: str, on_behalf_of: str, note: str, traceparent: str)
         note=note,
         traceparent=traceparent,
     ).SerializeToString()
-
-
-@lru_cache(_KEPT_OTHERS)
-def _outcome(outcome: int, replayed: bool) -> bytes:
-    stub = pb.RaiseOrTouchResponse(outcome=RAISE_OUTCOMES[outcome], replayed=replayed)
-    return stub.SerializeToString()

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tocsin.alert.domain.alert import NOTHING_NAMED
+from tocsin.alert.domain.alert import NOTHING_NAMED, Alert
 from tocsin.alert.store.alerts import labels_to_text
+from tocsin.alert.store.keys import packed_keys
 from tocsin.alert.store.requests import REMEMBERED_FOR
 from tocsin.common.postgres.calls import FunctionCall
-from tocsin.common.postgres.columns import microsecond, once_if_alike, packed, unless_all_null
+from tocsin.common.postgres.columns import (
+    map_runs,
+    microsecond,
+    once_if_alike,
+    packed,
+    unless_all_null,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.key import Key
     from tocsin.alert.store.requests import StoredAnswer
 
@@ -91,26 +97,24 @@ def _is_plain(new: Alert) -> bool:
     return (
         new.version == 1
         and new.last_seen_time == new.raise_time
-        and new.subject == NOTHING_NAMED
+        and new.subject is NOTHING_NAMED
         and new.suppressed_by is None
     )
 
 
 def _raise_columns(alerts: Sequence[Alert]) -> Sequence[Any]:
-    keys = [alert.key for alert in alerts]
+    fields = dict(zip(Alert._fields, zip(*alerts, strict=True), strict=True))
     return (
-        [alert.alert_id for alert in alerts],
-        packed([key.host_id for key in keys]),
-        packed([key.kind for key in keys]),
-        packed([key.dedup_key for key in keys]),
-        packed([labels_to_text(alert.labels) for alert in alerts]),
-        [microsecond(alert.raise_time) for alert in alerts],
-        unless_all_null([alert.previous_alert_id for alert in alerts]),
-        packed([labels_to_text(alert.host_labels) for alert in alerts]),
-        packed([alert.host_name for alert in alerts]),
-        once_if_alike([alert.severity for alert in alerts]),
-        packed([alert.message for alert in alerts]),
-        packed([alert.cause for alert in alerts]),
+        fields["alert_id"],
+        *packed_keys(fields["key"]),
+        packed(map_runs(labels_to_text, fields["labels"])),
+        map_runs(microsecond, fields["raise_time"]),
+        unless_all_null(fields["previous_alert_id"]),
+        packed(map_runs(labels_to_text, fields["host_labels"])),
+        packed(fields["host_name"]),
+        once_if_alike(fields["severity"]),
+        packed(fields["message"]),
+        packed(fields["cause"]),
     )
 
 
@@ -120,7 +124,7 @@ def _touch_columns(alerts: Sequence[Alert]) -> Sequence[Any]:
         packed([alert.host_name for alert in alerts]),
         packed([alert.message for alert in alerts]),
         [alert.occurrences for alert in alerts],
-        [microsecond(alert.last_seen_time) for alert in alerts],
+        map_runs(microsecond, [alert.last_seen_time for alert in alerts]),
         [alert.version for alert in alerts],
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tocsin.alert.store.alerts import labels_to_text
 from tocsin.alert.store.keys import packed_keys
 from tocsin.common.postgres.calls import FunctionCall
-from tocsin.common.postgres.columns import microsecond, unless_all_null
+from tocsin.common.postgres.columns import map_runs, microsecond, unless_all_null
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,7 +50,9 @@ def call_to_hold(expected: Expected) -> FunctionCall:
     Where keys are new, what is not as expected is a serialization failure.
     """
     keys, new = expected.keys, expected.new
-    alerts = [alert for _, alert in keys.values()]
+    cleared_times, alerts = zip(*keys.values(), strict=True) if keys else ((), ())
+    # Of what was done with an alert last, the time is compared.
+    acts = [alert and (alert.resolution or alert.acknowledgement) for alert in alerts]
     # What a shorter array has too little of is NULL to unnest.
     hosts = [expected.hosts.get(key.host_id) for key in keys] if expected.hosts else ()
     arguments = (
@@ -58,24 +60,26 @@ def call_to_hold(expected: Expected) -> FunctionCall:
         unless_all_null([change.cleared_time for change in new.values()]),
         unless_all_null([change.last_alert_id for change in new.values()]),
         *packed_keys(keys),
-        unless_all_null([cleared_time for cleared_time, _ in keys.values()]),
+        unless_all_null(cleared_times),
         unless_all_null([alert and alert.alert_id for alert in alerts]),
         unless_all_null([alert and alert.version for alert in alerts]),
-        [alert and microsecond(alert.last_seen_time) for alert in alerts],
+        map_runs(_microsecond, [alert and alert.last_seen_time for alert in alerts]),
         unless_all_null([alert and alert.severity for alert in alerts]),
-        unless_all_null([alert and _act_time_of(alert) for alert in alerts]),
+        unless_all_null([act and act.time for act in acts]),
         [host and host.spec.name for host in hosts],
-        [host and labels_to_text(host.spec.labels) for host in hosts],
+        map_runs(_labels_of, hosts),
         list(expected.request_ids),
         expected.remembered_since,
     )
     return FunctionCall("hold_unchanged_2", arguments)
 
 
-def _act_time_of(alert: Alert) -> datetime | None:
-    """Return when an alert was resolved, or else acknowledged."""
-    act = alert.resolution or alert.acknowledgement
-    return act.time if act else None
+def _microsecond(time: datetime | None) -> int | None:
+    return None if time is None else microsecond(time)
+
+
+def _labels_of(host: Host | None) -> str | None:
+    return None if host is None else labels_to_text(host.spec.labels)
 
 
 async def write_if(
