@@ -127,7 +127,7 @@ MUTANTS := tests/faults/test_mutants.py
 faults: $(VENV)/.dev ## Run the fault tests at full length (some 18 min), most of which `make test` has a part of
 	@mkdir -p .local && rm -f $(FIGURES)
 	$(BIN)/pytest -m long --figures $(FIGURES) $(HEAVY) $(FAULTS)
-	$(BIN)/pytest -n 3 --dist load -m long --figures $(FIGURES) --deselect $(HEAVY) tests $(FAULTS)
+	$(BIN)/pytest -n 4 --dist worksteal -m long --figures $(FIGURES) --deselect $(HEAVY) tests $(FAULTS)
 	$(BIN)/pytest -n 3 --dist load --figures $(FIGURES) $(SHORT) $(FAULTS)
 	@$(BIN)/python docs/reliability.py $(FIGURES)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from support.ledgers import alerts_of, count_rows, events_of, new_ledger, raising, running_ledger
@@ -16,7 +18,9 @@ from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.outcome import RaiseOutcome
 from tocsin.alert.ledger.command_queue import PLENTY
 from tocsin.alert.ledger.commands import Lapse, RaiseAnswer
+from tocsin.alert.ledger.gathering import Gathering
 from tocsin.common.errors import TocsinError
+from tocsin.common.postgres import connecting, engine
 from tocsin.common.postgres.engine import Database
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.commands import Command, Result
-    from tocsin.alert.ledger.lane import Ledger
+    from tocsin.alert.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.postgres
 
@@ -161,22 +165,33 @@ async def test_while_the_second_lane_is_at_work_the_first_goes_on_with_other_hos
     ]
 
 
-@pytest.mark.parametrize(
-    ("hosts", "sizes"), [(("a", "b"), [PLENTY, PLENTY]), (("a", "a"), [2 * PLENTY])]
-)
-async def test_a_large_batch_of_several_hosts_is_written_in_halves(
-    alert_database: Database, hosts: tuple[str, str], sizes: list[int]
+async def test_a_large_batch_of_several_hosts_is_written_in_halves_side_by_side(
+    alert_database: Database,
 ) -> None:
     written = Sizes()
     ledger = new_ledger(alert_database, observer=written)
-    submission = begin(ledger, [command for host_id in hosts for command in raises(host_id)])
+    submission = begin(ledger, [*raises("a"), *raises("b")])
+    await turns()
+    async with held(alert_database, key("a"), key("b")):
+        await ledger.start()
+        await waits_for_a_lock(alert_database, 2)
+    await submission
+    await ledger.stop()
+
+    assert [PLENTY, PLENTY] == written
+    assert 0 == alert_database.in_use
+
+
+async def test_a_large_batch_of_one_host_is_written_whole(alert_database: Database) -> None:
+    written = Sizes()
+    ledger = new_ledger(alert_database, observer=written)
+    submission = begin(ledger, raises("a", 2 * PLENTY))
     await turns()
     await ledger.start()
     await submission
     await ledger.stop()
 
-    assert sizes == written
-    assert 0 == alert_database.in_use
+    assert [2 * PLENTY] == written
 
 
 async def test_of_more_than_two_batches_both_lanes_take_whole_ones(
@@ -187,11 +202,62 @@ async def test_of_more_than_two_batches_both_lanes_take_whole_ones(
     commands = [command for host_id in "abcdef" for command in raises(host_id, PLENTY // 2)]
     submission = begin(ledger, commands)
     await turns()
-    await ledger.start()
+    async with held(alert_database, key("b"), key("d")):
+        await ledger.start()
+        await waits_for_a_lock(alert_database, 2)
     await submission
     await ledger.stop()
 
     assert [PLENTY] * 3 == written
+
+
+async def test_the_second_lane_takes_one_batch_after_the_other(alert_database: Database) -> None:
+    async with running_ledger(alert_database, max_batch=PLENTY) as ledger:
+        async with held(alert_database, key("a")):
+            first = begin(ledger, raises("a", 1))
+            await waits_for_a_lock(alert_database)
+            others = await ledger.submit_many([*raises("b"), *raises("c")])
+        await first
+
+    assert {RaiseOutcome.RAISED} == outcomes(others)
+
+
+async def test_what_no_second_connection_can_be_made_for_is_written_by_the_first_lane(
+    alert_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncpg.Connection] = []
+    connect = connecting.connect
+
+    async def connect_once(*args: Any, **options: Any) -> Any:
+        if made:
+            raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+        made.append(await connect(*args, **options))
+        return made[0]
+
+    monkeypatch.setattr(engine, "connect", connect_once)
+    database = Database(alert_url, application_name="tests", pool_size=5)
+    async with running_ledger(database) as ledger:
+        await ledger.submit_many(raises("c", 1))
+        results = await ledger.submit_many([*raises("a"), *raises("b")])
+    await database.close()
+
+    assert {RaiseOutcome.RAISED} == outcomes(results)
+
+
+async def test_both_lanes_begin_once_a_batch_has_been_waited_for(alert_database: Database) -> None:
+    class ForTwoBatches(Gathering):
+        wanted = 2 * PLENTY
+        seconds = 600.0
+
+    async with running_ledger(alert_database, gathering=ForTwoBatches()) as ledger:
+        async with held(alert_database, key("a"), key("b")):
+            first = begin(ledger, raises("a"))
+            await turns()
+            second = begin(ledger, raises("b"))
+            await waits_for_a_lock(alert_database, 2)
+        results = [*await first, *await second]
+
+    assert {RaiseOutcome.RAISED} == outcomes(results)
 
 
 async def test_without_a_second_connection_there_is_one_lane(alert_url: str) -> None:
@@ -245,42 +311,82 @@ async def test_a_stop_that_is_cut_short_breaks_off_both_lanes(alert_database: Da
 
 
 async def test_lanes_without_work_give_their_connections_back(alert_database: Database) -> None:
+    async def rest() -> bool:
+        return alert_database.in_use == 0
+
     async with running_ledger(alert_database) as ledger:
-        await ledger.submit_many([*raises("a"), *raises("b")])
-        lent = alert_database.in_use
-
-        async def rest() -> bool:
-            return alert_database.in_use == 0
-
+        async with held(alert_database, key("a"), key("b")):
+            submission = begin(ledger, [*raises("a"), *raises("b")])
+            await waits_for_a_lock(alert_database, 2)
+            lent = alert_database.in_use
+        await submission
         await eventually(rest)
 
-    assert 2 == lent
-    assert 2 * PLENTY == len(await alerts_of(alert_database))
+    assert 3 == lent  # with the one that holds the locks
+
+
+async def test_a_lane_that_waits_for_the_other_gives_its_connection_back(
+    alert_database: Database,
+) -> None:
+    async def rests() -> bool:
+        return alert_database.in_use == 2  # the second lane's, and the one that holds the lock
+
+    async with running_ledger(alert_database) as ledger, held(alert_database, key("b")):
+        async with held(alert_database, key("a")):
+            first = begin(ledger, raises("a", 1))
+            await waits_for_a_lock(alert_database)
+            second = begin(ledger, raises("b"))
+            await waits_for_a_lock(alert_database, 2)
+            third = begin(ledger, raises("b", 1))
+        await first
+        await eventually(rests)
+        was_third_done = third.done()
+
+    assert not was_third_done
+    await asyncio.gather(second, third)
+
+
+async def test_calls_are_taken_on_while_a_lane_waits_for_the_database(
+    alert_database: Database,
+) -> None:
+    """What waits is behind the first lane, which does not get on, though the second does."""
+    seconds = 0.0
+
+    async def is_behind() -> bool:
+        return ledger.waiting == 2
+
+    async with running_ledger(alert_database, monotonic=lambda: seconds) as ledger:
+        async with held(alert_database, key("a")):
+            calls = [begin(ledger, raises("a", 1))]
+            await waits_for_a_lock(alert_database)
+            async with held(alert_database, key("b")):
+                calls += [begin(ledger, raises("b"))]
+                await waits_for_a_lock(alert_database, 2)
+                calls += [begin(ledger, [*raises("c"), *raises("a", 2)])]
+                await turns()
+                seconds = 3.0
+            await eventually(is_behind)
+            ledger.require_room()
+        await asyncio.gather(*calls)
 
 
 async def test_many_callers_with_few_hosts_are_answered_each_in_their_order(
     alert_database: Database,
 ) -> None:
     hosts = "abcdef"
-
-    async def report(ledger: Ledger, number: int) -> list[Any]:
-        told = []
-        for turn in range(6):
-            some = raises(hosts[(number + turn) % len(hosts)], PLENTY // 2)
-            told += await ledger.submit_many(some)
-        return told
-
+    calls = []
     async with running_ledger(alert_database) as ledger:
-        told = await asyncio.gather(*(report(ledger, number) for number in range(12)))
+        for turn in range(72):
+            calls.append(begin(ledger, raises(hosts[turn % len(hosts)], PLENTY // 2)))
+            await asyncio.sleep(0)
+        told = await asyncio.gather(*calls)
 
     alerts = await alerts_of(alert_database)
     assert len(hosts) * PLENTY // 2 == len(alerts) == len(await events_of(alert_database))
-    assert {12} == {alert.occurrences for alert in alerts}
-    for alert in alerts:
-        seen = [
-            answer.alert.occurrences
-            for answers in told
-            for answer in answers
-            if answer.alert.alert_id == alert.alert_id
-        ]
-        assert list(range(1, 13)) == sorted(seen)
+    seen: defaultdict[Key, list[int]] = defaultdict(list)
+    for answers in told:
+        for answer in answers:
+            assert isinstance(answer, RaiseAnswer)
+            assert answer.alert is not None
+            seen[answer.alert.key].append(answer.alert.occurrences)
+    assert all(list(range(1, 13)) == counts for counts in seen.values())

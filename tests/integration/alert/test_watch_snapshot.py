@@ -19,7 +19,7 @@ from tocsin.alert.domain.key import Key
 from tocsin.alert.domain.observation import Caller, Failure, Success
 from tocsin.alert.eventlog import identity, log
 from tocsin.alert.ledger.commands import Acknowledge, AutoResolve, RaiseOrTouch, Resolve
-from tocsin.alert.ledger.lane import Ledger
+from tocsin.alert.ledger.ledger import Ledger
 from tocsin.alert.rpc.subscriber import WatchLimits
 from tocsin.alert.rpc.wire import encode_event
 from tocsin.api.alert.v1 import alert_pb2, event_pb2

@@ -6,7 +6,7 @@ from support.mutants.mutant import ALERT, COMMON, Edit, Mutant, the
 
 _TRANSITIONS = f"{ALERT}/engine/transitions.py"
 _TRANSACTION = f"{ALERT}/ledger/transaction.py"
-_LANE = f"{ALERT}/ledger/lane.py"
+_LEDGER = f"{ALERT}/ledger/ledger.py"
 _WRITER = f"{ALERT}/ledger/writer.py"
 _HANDLERS = f"{ALERT}/rpc/alert_service.py"
 _FIRST_TRY = f"{ALERT}/ledger/first_try.py"
@@ -57,7 +57,7 @@ WRITTEN_BY_THE_CALL = Mutant(
     "a batch is written by the call that brought it, and dies with it",
     (
         Edit(
-            _LANE,
+            _LEDGER,
             "            left.settle(_overloaded())\n",
             "            left.settle(_overloaded())\n"
             "        await self._lanes._first.write(self._queue.take(500))\n",

@@ -71,13 +71,13 @@ class AlertSettings(
         default=500,
         ge=1,
         le=5_000,
-        description="How many commands the writer lane puts into one transaction at most.",
+        description="How many commands a writer lane puts into one transaction at most.",
     )
     max_queue: int = Field(
         default=10_000,
         ge=100,
         le=1_000_000,
-        description="How many commands may wait for the writer lane. Beyond it calls are "
+        description="How many commands may wait for the writer lanes. Beyond it calls are "
         "refused with RESOURCE_EXHAUSTED (OVERLOADED).",
     )
     open_alerts_per_host: int = Field(

@@ -33,6 +33,10 @@ class Hold:
         database = self._database
         return self._connection is not None or database.in_use < database.pool_size
 
+    async def prepare(self) -> None:
+        """Have a connection to keep. Fails as `Database.connection` does."""
+        await self._living()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Give the connection outside of any transaction. Fails as `Database.connection` does."""

@@ -1,5 +1,5 @@
 """The one write path of alerts: commands in, durable answers out."""
 
-from tocsin.alert.ledger.lane import Ledger
+from tocsin.alert.ledger.ledger import Ledger
 
 __all__ = ["Ledger"]

@@ -63,7 +63,7 @@ class CommandQueue:
 
     def put(self, entries: Iterable[Entry]) -> list[Entry]:
         """Put commands at the end, and return those for which there is no room."""
-        left = []
+        before, left = len(self._entries), []
         for entry in entries:
             if self.is_full:
                 left.append(entry)
@@ -71,7 +71,8 @@ class CommandQueue:
                 self._entries.append(entry)
         if len(self._entries) >= self._wanted:
             self._woken.set()
-        self.look()
+        if before < PLENTY:  # behind so many it makes no difference
+            self.look()
         return left
 
     def look(self) -> None:
@@ -83,12 +84,12 @@ class CommandQueue:
         """Wait for commands. False when there will be none any more. After a while, `rest`."""
         while not self._entries and not self._closed:
             self._woken.clear()
-            await _resting(self._woken, rest)
+            await wait_or_rest(self._woken, rest)
         return bool(self._entries)
 
     async def has_plenty(self, rest: Callable[[], Awaitable[None]]) -> bool:
         """Wait until a put or a `look` finds PLENTY. False once this is closed."""
-        await _resting(self._plenty, rest)
+        await wait_or_rest(self._plenty, rest)
         self._plenty.clear()
         return not self._closed
 
@@ -130,8 +131,8 @@ class CommandQueue:
         self._gathering.wrote(size, seconds)
 
 
-async def _resting(event: asyncio.Event, rest: Callable[[], Awaitable[None]]) -> None:
-    """Wait for an event, and rest after a while."""
+async def wait_or_rest(event: asyncio.Event, rest: Callable[[], Awaitable[None]]) -> None:
+    """Wait for an event. After a while, `rest`."""
     try:
         async with asyncio.timeout(_REST_SECONDS):
             await event.wait()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tocsin.alert.ledger.apart import count_apart, count_until_half, hosts_of
-from tocsin.alert.ledger.command_queue import PLENTY
+from tocsin.alert.ledger.command_queue import PLENTY, wait_or_rest
 from tocsin.alert.ledger.writer import settle_all
 from tocsin.common.postgres.failures import unavailable
 
@@ -24,13 +24,19 @@ _MANY: Final = 200
 _TURNS: Final = 8
 
 
+class _Batch(NamedTuple):
+    """What a lane is at work on: since when, and whose reports, as `hosts_of` says."""
+
+    began: float
+    hosts: set[str] | None
+
+
 class Lanes:
     """Write what is in a queue, a batch at a time, each batch in one transaction.
 
-    The second lane begins a batch only while the first is at work and PLENTY of commands wait that
-    are apart from those, and if it has a connection. So this process decides on some while the
-    database writes the others.
-    `batch_began` is when a batch was taken off the queue last.
+    The second lane begins a batch only while the first is at work, and only of commands that are
+    apart from those: PLENTY of them, and once it has a connection. So this process decides on some
+    while the database writes the others.
     """
 
     def __init__(
@@ -40,13 +46,19 @@ class Lanes:
         observer: LaneObserver,
         monotonic: Callable[[], float],
     ) -> None:
-        self.batch_began = monotonic()
         self._queue = queue
         self._first, self._second = writers
         self._observer = observer
         self._now = monotonic
-        self._hosts_at_work: dict[Writer, set[str] | None] = {}
-        self._second_is_free = asyncio.Event()
+        self._last_began = monotonic()
+        self._at_work: dict[Writer, _Batch] = {}
+        self._second_is_free = asyncio.Event()  # clear exactly while the second has a batch
+        self._second_is_free.set()
+
+    @property
+    def began(self) -> float:
+        """When the batch was begun that is at work the longest, or else the last one."""
+        return min((batch.began for batch in self._at_work.values()), default=self._last_began)
 
     async def run(self) -> None:
         """Work until the queue is closed and empty.
@@ -69,43 +81,50 @@ class Lanes:
             if count := self._how_many():
                 entries = queue.take(count)
                 queue.wrote(len(entries), await self._write(self._first, entries))
-            elif queue:  # what is next belongs behind what the second lane has
-                await self._second_is_free.wait()
+            else:  # what is next belongs behind what the second lane has
+                await wait_or_rest(self._second_is_free, self._first.rest)
 
     async def _run_second(self) -> None:
         while await self._queue.has_plenty(self._second.rest):
-            while (count := self._how_many_beside()) >= PLENTY:
-                self._second_is_free.clear()
-                try:
-                    await self._write(self._second, self._queue.take(count))
-                finally:
-                    self._second_is_free.set()
+            if self._how_many_beside() and await self._second.prepare():
+                await self._write_beside()
+
+    async def _write_beside(self) -> None:
+        count = self._how_many_beside()  # others went on while there was no connection
+        if not count:
+            return
+        self._second_is_free.clear()
+        try:
+            await self._write(self._second, self._queue.take(count))
+        finally:
+            self._second_is_free.set()
 
     def _how_many(self) -> int:
         """Return how many commands the first lane takes."""
-        queue, at_work = self._queue, self._hosts_at_work
-        if self._second in at_work:
-            return count_apart(queue.next_batch(), at_work[self._second])
-        if 2 * PLENTY <= len(queue) < queue.max_batch + PLENTY and self._second.is_ready:
+        queue, beside = self._queue, self._at_work.get(self._second)
+        if beside is not None:
+            return count_apart(queue.next_batch(), beside.hosts)
+        if 2 * PLENTY <= len(queue) < queue.max_batch + PLENTY and self._second.has_connection:
             return count_until_half(queue.next_batch())
         return len(queue)
 
     def _how_many_beside(self) -> int:
-        """Return how many commands the second lane may take."""
-        at_work = self._hosts_at_work
-        if len(self._queue) < PLENTY or self._first not in at_work or not self._second.is_ready:
+        """Return how many commands the second lane takes."""
+        first = self._at_work.get(self._first)
+        if first is None or len(self._queue) < PLENTY or not self._second.has_connection:
             return 0
-        return count_apart(self._queue.next_batch(), at_work[self._first])
+        count = count_apart(self._queue.next_batch(), first.hosts)
+        return count if count >= PLENTY else 0
 
     async def _write(self, writer: Writer, entries: Sequence[Entry]) -> float:
         """Write a batch, and return the time that it took."""
-        self.batch_began = began = self._now()
-        self._hosts_at_work[writer] = hosts_of(entries)
+        self._last_began = began = self._now()
+        self._at_work[writer] = _Batch(began, hosts_of(entries))
         self._queue.look()
         try:
             await writer.write(entries)
         finally:
-            del self._hosts_at_work[writer]
+            del self._at_work[writer]
         took = self._now() - began
         self._observer.wrote(entries, took)
         if len(entries) >= _MANY:

@@ -1,4 +1,4 @@
-"""What is told of the writer lane to whoever measures it."""
+"""What is told of the writer lanes to whoever measures it."""
 
 from __future__ import annotations
 

@@ -47,9 +47,17 @@ class Writer:
         self._on_commit = on_commit
 
     @property
-    def is_ready(self) -> bool:
-        """Whether it can begin without waiting for a connection."""
+    def has_connection(self) -> bool:
+        """Whether it need not wait until others give a connection back."""
         return self._hold.is_at_hand
+
+    async def prepare(self) -> bool:
+        """Take a connection, before anything is taken to be written. False if there is none."""
+        try:
+            await self._hold.prepare()
+        except TocsinError:
+            return False
+        return True
 
     async def rest(self) -> None:
         """Give the connection back that is kept from one batch to the next, dead or alive."""

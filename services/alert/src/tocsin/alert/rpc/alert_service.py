@@ -29,7 +29,7 @@ from tocsin.common.rpc.caller import peer_of
 if TYPE_CHECKING:
     import grpc
 
-    from tocsin.alert.ledger.lane import Ledger
+    from tocsin.alert.ledger.ledger import Ledger
     from tocsin.alert.rpc.reads import Reads
     from tocsin.alert.rpc.watch import Watch
     from tocsin.common.clock import Clock

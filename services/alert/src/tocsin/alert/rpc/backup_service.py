@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import grpc
 
     from tocsin.alert.domain.observation import Caller
-    from tocsin.alert.ledger.lane import Ledger
+    from tocsin.alert.ledger.ledger import Ledger
     from tocsin.alert.rpc.registry import Registry
     from tocsin.common.clock import Clock
 

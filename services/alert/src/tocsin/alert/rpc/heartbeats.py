@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from tocsin.alert.ledger.backup_commands import Hear
-    from tocsin.alert.ledger.lane import Ledger
+    from tocsin.alert.ledger.ledger import Ledger
     from tocsin.common.clock import Clock
     from tocsin.common.rpc.caller import Peer
 

@@ -1,4 +1,4 @@
-"""The writer lane: how much it writes at once, how long that takes, and what becomes of it."""
+"""The writer lanes: how much they write at once, how long it takes, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUEUE = Family(
     "tocsin_alert_lane_queue_commands",
     "gauge",
-    "Commands that wait for the writer lane. More than TOCSIN_ALERT_MAX_QUEUE are refused.",
+    "Commands that wait for the writer lanes. More than TOCSIN_ALERT_MAX_QUEUE are refused.",
 )
 BATCH = Family(
     "tocsin_alert_lane_batch_commands",
@@ -27,7 +27,8 @@ BATCH = Family(
 COMMIT = Family(
     "tocsin_alert_lane_commit_duration_seconds",
     "histogram",
-    "How long a batch took, from being taken off the queue to its commit.",
+    "How long a batch took, from being taken off the queue to its commit. There may be two at a "
+    "time.",
 )
 COMMANDS = Family(
     "tocsin_alert_lane_commands_total",
@@ -39,7 +40,7 @@ COMMANDS = Family(
 
 
 class LaneMeasures:
-    """Observes the lane. `waiting` tells how many commands wait for it now."""
+    """Observes the lanes. `waiting` tells how many commands wait for it now."""
 
     families = (QUEUE, BATCH, COMMIT, COMMANDS)
 

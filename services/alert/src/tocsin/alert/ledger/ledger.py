@@ -77,9 +77,10 @@ LONGEST_WAIT = timedelta(milliseconds=500)
 class Ledger:
     """The one write path of alerts.
 
-    The lane is no child of a call. A call that is cancelled, or not answered in time, leaves its
-    commands to be written whole, or never to start: a command whose caller has gone before its
-    batch begins is dropped. Commands are applied in the order of their submission.
+    The lanes that write are no children of a call. A call that is cancelled, or not answered in
+    time, leaves its commands to be written whole, or never to start: a command whose caller has
+    gone before its batch begins is dropped. Commands that concern a host are applied in the order
+    of their submission.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Ledger:
 
     @property
     def is_running(self) -> bool:
-        """Whether the lane is at work and takes on commands."""
+        """Whether the lanes are at work, and commands are taken on."""
         return self._lane is not None and not self._lane.done() and not self._queue.is_closed
 
     @property
@@ -142,7 +143,7 @@ class Ledger:
 
         Raises UnavailableError (DRAINING) once `stop` was called, and ResourceExhaustedError
         (OVERLOADED) when the queue is full, or when those before it wait for longer than
-        `longest_wait` although the lane gets on. If it does not, it waits for the database, and
+        `longest_wait` although the lanes get on. If it does not, it waits for the database, and
         they will be told so.
         """
         if self._queue.is_closed:
@@ -154,7 +155,7 @@ class Ledger:
         if not self._queue:
             return False
         now = self._now()
-        waited, at_work = now - self._queue.oldest.call.began, now - self._lanes.batch_began
+        waited, at_work = now - self._queue.oldest.call.began, now - self._lanes.began
         return waited > self._longest_wait > at_work
 
     async def stop(self) -> None:
