@@ -124,7 +124,7 @@ SHORT := tests/faults/test_postgres_faults.py tests/faults/test_full_disk.py
 MUTANTS := tests/faults/test_mutants.py
 
 .PHONY: faults
-faults: $(VENV)/.dev ## Run the fault tests at full length (some 18 min), most of which `make test` has a part of
+faults: $(VENV)/.dev ## Run the fault tests at full length (some 11 min), most of which `make test` has a part of
 	@mkdir -p .local && rm -f $(FIGURES)
 	$(BIN)/pytest -m long --figures $(FIGURES) $(HEAVY) $(FAULTS)
 	$(BIN)/pytest -n 4 --dist worksteal -m long --figures $(FIGURES) --deselect $(HEAVY) tests $(FAULTS)
