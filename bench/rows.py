@@ -95,7 +95,7 @@ def _overload_rows(of: str, calls: str) -> tuple[Row, ...]:
     """Return what becomes of twice the best rate, in an open loop."""
     what = f"twice as many {calls} as are possible"
     return (
-        Row(f"{calls}, before the flood", f"{of}.best"),
+        Row(f"{calls}, before and after a flood", f"{of}.best"),
         Row(f"{what}: written", f"{of}.goodput", (f"{of}.best",), at_least=0.9),
         Row("… p99 of all answers", f"{of}.p99", at_most=2_000),
         Row("… the longest wait for an answer", f"{of}.longest", at_most=5_000),
