@@ -89,7 +89,7 @@ async def test_plenty_of_commands_on_other_hosts_are_written_beside_a_batch(
     [
         pytest.param(raises("b", PLENTY - 1), id="too few to be worth a transaction"),
         pytest.param(raises("a"), id="reports of the same host"),
-        pytest.param([*raises("b", 9), *raises("a")], id="few before reports of the same host"),
+        pytest.param([*raises("b", 9), *raises("a")], id="too few among reports of the same host"),
         pytest.param([Lapse(UUID(int=1)), *raises("b")], id="what is no report, and what follows"),
     ],
 )
@@ -107,6 +107,24 @@ async def test_other_commands_wait_until_the_batch_at_work_is_written(
         await others
 
     assert len(waiting) == left
+
+
+async def test_reports_of_other_hosts_need_not_wait_behind_those_of_a_host_at_work(
+    alert_database: Database,
+) -> None:
+    async with running_ledger(alert_database) as ledger:
+        async with held(alert_database, key("a")):
+            first = begin(ledger, raises("a", 1))
+            await waits_for_a_lock(alert_database)
+            behind = begin(ledger, raises("a"))
+            await turns()
+            others = await ledger.submit_many(raises("b"))
+            left = ledger.waiting
+        results = [*await first, *await behind]
+
+    assert PLENTY == left
+    assert {RaiseOutcome.RAISED} == outcomes(others)
+    assert {RaiseOutcome.RAISED, RaiseOutcome.TOUCHED} == outcomes(results)
 
 
 async def test_nothing_is_written_beside_a_command_that_is_no_report(

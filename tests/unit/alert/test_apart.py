@@ -13,7 +13,7 @@ from support.ledgers import clearing, raising
 from support.observed import failure, success
 from tocsin.alert.domain.key import Key
 from tocsin.alert.engine.stale_schedules import STALE_SCHEDULE
-from tocsin.alert.ledger.apart import count_apart, count_until_half, hosts_of
+from tocsin.alert.ledger.apart import hosts_of, hosts_to_leave, split
 from tocsin.alert.ledger.call import Entry
 from tocsin.alert.ledger.commands import Lapse
 
@@ -46,35 +46,50 @@ OTHERS = st.sampled_from([entry(Lapse(UUID(int=1))), cleared("a", STALE_SCHEDULE
 ENTRIES = st.lists(st.one_of(*[REPORTS] * 9, OTHERS), max_size=12)
 
 
-@given(ENTRIES, ENTRIES)
-def test_what_is_apart_are_the_reports_before_the_first_that_is_not(
-    entries: list[Entry], at_work: list[Entry]
+@given(ENTRIES, ENTRIES, st.integers(1, 12))
+def test_what_is_found_apart_are_the_reports_of_other_hosts_up_to_what_is_no_report(
+    entries: list[Entry], at_work: list[Entry], most: int
 ) -> None:
-    count = count_apart(entries, hosts_of(at_work))
+    found = split(entries, hosts_of(at_work), most)
 
-    assert all(are_apart([each], at_work) for each in entries[:count])
-    assert not any(are_apart([each], at_work) for each in entries[count : count + 1])
+    count = len(found.apart) + len(found.left)
+    looked_at, following = entries[:count], entries[count : count + 1]
+    assert [each for each in looked_at if are_apart([each], at_work)] == found.apart
+    assert [each for each in looked_at if not are_apart([each], at_work)] == found.left
+    assert hosts_of(looked_at) is not None
+    assert (
+        not following
+        or hosts_of(following) is None
+        or hosts_of(at_work) is None
+        or most == len(found.apart)
+    )
 
 
-@given(ENTRIES)
-def test_the_halves_of_a_batch_are_apart_or_it_is_not_halved(entries: list[Entry]) -> None:
-    count = count_until_half(entries)
+@given(ENTRIES, st.integers(1, 6))
+def test_the_hosts_to_leave_are_no_more_than_half_and_worth_it(
+    entries: list[Entry], least: int
+) -> None:
+    others = hosts_to_leave(entries, least)
 
-    assert count in {len(entries) // 2, len(entries)}
-    assert count == len(entries) or are_apart(entries[:count], entries[count:])
+    if others:
+        first, left = split(entries, others, len(entries))
+        assert len(entries) == len(first) + len(left)
+        assert least <= len(left) <= len(first)
+        assert are_apart(first, left)
 
 
-def test_a_batch_of_two_hosts_is_halved_between_them_and_one_of_a_single_host_is_not() -> None:
-    of_two = [raised("a"), cleared("a"), raised("b"), raised("b")]
+def test_a_batch_of_two_hosts_is_shared_between_them_and_one_of_a_single_host_is_not() -> None:
+    of_two = [raised("a"), raised("b"), cleared("a"), raised("b")]
     of_one = [raised("a"), cleared("a"), raised("a"), raised("a")]
 
-    assert 2 == count_until_half(of_two)
-    assert 4 == count_until_half(of_one)
+    assert {"b"} == hosts_to_leave(of_two, 2)
+    assert set() == hosts_to_leave(of_two, 3)
+    assert set() == hosts_to_leave(of_one, 1)
 
 
 def test_nothing_is_apart_from_what_may_concern_any_host() -> None:
     silent_schedule = cleared("a", STALE_SCHEDULE)
 
     assert hosts_of([raised("a"), silent_schedule]) is None
-    assert 0 == count_apart([raised("b")], hosts_of([silent_schedule]))
-    assert 1 == count_apart([raised("b"), silent_schedule], hosts_of([raised("a")]))
+    assert ([], []) == split([raised("b")], hosts_of([silent_schedule]), 9)
+    assert set() == hosts_to_leave([raised("b"), raised("c"), silent_schedule], 1)

@@ -7,6 +7,8 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from tocsin.alert.ledger.apart import split
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 PLENTY: Final = 100
 """So many commands are worth a transaction of their own beside another."""
+
+# How far in the queue it is looked for what may be written beside a batch.
+_FURTHEST: Final = 1_000
 
 # After so long without work a lane lends its connection to others.
 _REST_SECONDS: Final = 0.5
@@ -35,6 +40,7 @@ class CommandQueue:
         self._wanted = 1
         self._woken = asyncio.Event()
         self._plenty = asyncio.Event()
+        self._put_since = 0  # the last time that it was worth a look
         self._closed = False
 
     def __len__(self) -> int:
@@ -71,13 +77,15 @@ class CommandQueue:
                 self._entries.append(entry)
         if len(self._entries) >= self._wanted:
             self._woken.set()
-        if before < PLENTY:  # behind so many it makes no difference
+        self._put_since += len(self._entries) - before
+        if before < PLENTY or self._put_since >= PLENTY:
             self.look()
         return left
 
     def look(self) -> None:
         """Wake who waits in `has_plenty`, if there is."""
         if len(self._entries) >= PLENTY:
+            self._put_since = 0
             self._plenty.set()
 
     async def has_some(self, rest: Callable[[], Awaitable[None]]) -> bool:
@@ -111,14 +119,25 @@ class CommandQueue:
         """Return what would be taken next, and leave it where it is."""
         return list(islice(self._entries, self.max_batch))
 
-    def take(self, count: int) -> list[Entry]:
-        """Take a batch of at most `count` off, without what nobody waits for any more."""
-        entries: list[Entry] = []
-        for _ in range(min(count, self.max_batch, len(self._entries))):
-            entry = self._entries.popleft()
-            if not entry.is_abandoned:
-                entries.append(entry)
-        return entries
+    def take(self) -> list[Entry]:
+        """Take a batch off, without what nobody waits for any more."""
+        return [entry for entry in self._pop(self.max_batch) if not entry.is_abandoned]
+
+    def take_apart(self, at_work: set[str] | None, least: int = 1) -> list[Entry]:
+        """Take what may be written beside a batch (see `split`), if that is at least so many.
+
+        It is looked for among the next 1,000.
+        """
+        found = split(islice(self._entries, _FURTHEST), at_work, self.max_batch)
+        if len(found.apart) < least:
+            return []
+        self._pop(len(found.apart) + len(found.left))
+        self._entries.extendleft(reversed(found.left))
+        return [entry for entry in found.apart if not entry.is_abandoned]
+
+    def _pop(self, most: int) -> list[Entry]:
+        entries = self._entries
+        return [entries.popleft() for _ in range(min(most, len(entries)))]
 
     def take_all(self) -> list[Entry]:
         """Take whatever there is."""

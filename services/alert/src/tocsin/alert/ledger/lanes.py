@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tocsin.alert.ledger.apart import count_apart, count_until_half, hosts_of
+from tocsin.alert.ledger.apart import hosts_of, hosts_to_leave
 from tocsin.alert.ledger.command_queue import PLENTY, wait_or_rest
 from tocsin.alert.ledger.writer import settle_all
 from tocsin.common.postgres.failures import unavailable
@@ -78,43 +78,41 @@ class Lanes:
         queue = self._queue
         while await queue.has_some(self._first.rest):
             await queue.gather()
-            if count := self._how_many():
-                entries = queue.take(count)
+            entries = self._take()
+            if entries or self._second not in self._at_work:  # nobody may wait for them any more
                 queue.wrote(len(entries), await self._write(self._first, entries))
             else:  # what is next belongs behind what the second lane has
                 await wait_or_rest(self._second_is_free, self._first.rest)
 
     async def _run_second(self) -> None:
         while await self._queue.has_plenty(self._second.rest):
-            if self._how_many_beside() and await self._second.prepare():
+            if self._may_help() and await self._second.prepare():
                 await self._write_beside()
 
     async def _write_beside(self) -> None:
-        count = self._how_many_beside()  # others went on while there was no connection
-        if not count:
+        first = self._at_work.get(self._first)
+        entries = self._queue.take_apart(first.hosts, PLENTY) if first else []
+        if not entries:
             return
         self._second_is_free.clear()
         try:
-            await self._write(self._second, self._queue.take(count))
+            await self._write(self._second, entries)
         finally:
             self._second_is_free.set()
 
-    def _how_many(self) -> int:
-        """Return how many commands the first lane takes."""
+    def _take(self) -> list[Entry]:
+        """Take what the first lane writes next: if much waits, not all that the second could."""
         queue, beside = self._queue, self._at_work.get(self._second)
         if beside is not None:
-            return count_apart(queue.next_batch(), beside.hosts)
+            return queue.take_apart(beside.hosts)
         if 2 * PLENTY <= len(queue) < queue.max_batch + PLENTY and self._second.has_connection:
-            return count_until_half(queue.next_batch())
-        return len(queue)
+            others = hosts_to_leave(queue.next_batch(), PLENTY)
+            return queue.take_apart(others) if others else queue.take()
+        return queue.take()
 
-    def _how_many_beside(self) -> int:
-        """Return how many commands the second lane takes."""
-        first = self._at_work.get(self._first)
-        if first is None or len(self._queue) < PLENTY or not self._second.has_connection:
-            return 0
-        count = count_apart(self._queue.next_batch(), first.hosts)
-        return count if count >= PLENTY else 0
+    def _may_help(self) -> bool:
+        is_worth_it = len(self._queue) >= PLENTY and self._first in self._at_work
+        return is_worth_it and self._second.has_connection
 
     async def _write(self, writer: Writer, entries: Sequence[Entry]) -> float:
         """Write a batch, and return the time that it took."""
