@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tocsin.alert.engine.transitions import KeyState
     from tocsin.alert.ledger.alert_book import AlertBook
 
-_KEYS = 2_000
+_KEYS = 1_500
 _BYTES = 6 * 2**20
 # About what Python takes for a key and an alert with short texts, and at most for one label.
 _BYTES_OF_ONE = 1_800
