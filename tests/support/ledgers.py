@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,12 +15,26 @@ from tocsin.alert.store.alerts import COLUMNS, alert_of
 from tocsin.common.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tocsin.alert.domain.alert import Alert
     from tocsin.alert.domain.event import Event
     from tocsin.alert.domain.observation import Failure, Success
+    from tocsin.alert.ledger.call import Entry
     from tocsin.common.postgres.engine import Database
+
+
+class Sizes(list[int]):
+    """How large each batch was: an observer of the lanes."""
+
+    def wrote(self, entries: Sequence[Entry], _seconds: float) -> None:
+        self.append(len(entries))
+
+
+async def turns() -> None:
+    """Let the event loop turn until what can go on without the database has."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

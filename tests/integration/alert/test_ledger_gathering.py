@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.ledgers import new_ledger, raising, running_ledger
+from support.ledgers import Sizes, new_ledger, raising, running_ledger, turns
 from support.observed import failure
 from support.waiting import eventually
 from tocsin.alert.domain.key import Key
@@ -15,9 +15,6 @@ from tocsin.alert.ledger.gathering import Gathering
 from tocsin.common.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.commands import RaiseOrTouch
     from tocsin.common.postgres.engine import Database
 
@@ -41,20 +38,8 @@ class ForThree(Gathering):
         return self._for_seconds
 
 
-class Sizes(list[int]):
-    """How large each batch was."""
-
-    def wrote(self, entries: Sequence[Entry], _seconds: float) -> None:
-        self.append(len(entries))
-
-
 def raises(number: int) -> RaiseOrTouch:
     return raising(failure(0, key=Key(f"host-{number}", "backup_failed", "")))
-
-
-async def turns() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_a_batch_is_written_when_as_many_wait_as_are_wanted(

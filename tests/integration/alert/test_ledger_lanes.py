@@ -10,7 +10,16 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from support.ledgers import alerts_of, count_rows, events_of, new_ledger, raising, running_ledger
+from support.ledgers import (
+    Sizes,
+    alerts_of,
+    count_rows,
+    events_of,
+    new_ledger,
+    raising,
+    running_ledger,
+    turns,
+)
 from support.locks import held, waits_for_a_lock
 from support.observed import failure
 from support.waiting import eventually
@@ -26,7 +35,6 @@ from tocsin.common.postgres.engine import Database
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tocsin.alert.ledger.call import Entry
     from tocsin.alert.ledger.commands import Command, Result
     from tocsin.alert.ledger.ledger import Ledger
 
@@ -56,16 +64,13 @@ def begin(ledger: Ledger, commands: list[Command]) -> asyncio.Task[list[Result]]
     return asyncio.ensure_future(ledger.submit_many(commands))
 
 
-async def turns() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-class Sizes(list[int]):
-    """How large each batch was."""
-
-    def wrote(self, entries: Sequence[Entry], _seconds: float) -> None:
-        self.append(len(entries))
+async def begin_on_both(ledger: Ledger, database: Database) -> list[asyncio.Task[list[Result]]]:
+    """Let the first lane wait for a held key of host a, and the second for one of host b."""
+    first = begin(ledger, raises("a", 1))
+    await waits_for_a_lock(database)
+    second = begin(ledger, raises("b"))
+    await waits_for_a_lock(database, 2)
+    return [first, second]
 
 
 async def test_plenty_of_commands_on_other_hosts_are_written_beside_a_batch(
@@ -148,10 +153,7 @@ async def test_a_host_is_written_of_by_one_lane_at_a_time(alert_database: Databa
     async with running_ledger(alert_database) as ledger:
         async with held(alert_database, key("b", 1)):
             async with held(alert_database, key("a")):
-                first = begin(ledger, raises("a", 1))
-                await waits_for_a_lock(alert_database)
-                second = begin(ledger, raises("b"))
-                await waits_for_a_lock(alert_database, 2)
+                first, second = await begin_on_both(ledger, alert_database)
                 third = begin(ledger, raises("b", 1))
             await first
             await turns()
@@ -168,10 +170,7 @@ async def test_while_the_second_lane_is_at_work_the_first_goes_on_with_other_hos
 ) -> None:
     async with running_ledger(alert_database) as ledger, held(alert_database, key("b", 1)):
         async with held(alert_database, key("a")):
-            first = begin(ledger, raises("a", 1))
-            await waits_for_a_lock(alert_database)
-            second = begin(ledger, raises("b"))
-            await waits_for_a_lock(alert_database, 2)
+            first, second = await begin_on_both(ledger, alert_database)
         await first
         third = await ledger.submit_many(raises("a", 2))
         was_second_done = second.done()
@@ -294,10 +293,7 @@ async def test_a_stop_writes_what_both_lanes_have_and_what_waits(alert_database:
     ledger = new_ledger(alert_database)
     await ledger.start()
     async with held(alert_database, key("a"), key("b")):
-        submissions = [begin(ledger, raises("a", 1))]
-        await waits_for_a_lock(alert_database)
-        submissions += [begin(ledger, raises("b"))]
-        await waits_for_a_lock(alert_database, 2)
+        submissions = await begin_on_both(ledger, alert_database)
         submissions += [begin(ledger, raises("b", 1))]
         await turns()
         stopping = asyncio.ensure_future(ledger.stop())
@@ -314,10 +310,7 @@ async def test_a_stop_that_is_cut_short_breaks_off_both_lanes(alert_database: Da
     ledger = new_ledger(alert_database)
     await ledger.start()
     async with held(alert_database, key("a"), key("b")):
-        submissions = [begin(ledger, raises("a", 1))]
-        await waits_for_a_lock(alert_database)
-        submissions += [begin(ledger, raises("b"))]
-        await waits_for_a_lock(alert_database, 2)
+        submissions = await begin_on_both(ledger, alert_database)
         stopping = asyncio.ensure_future(ledger.stop())
         await turns()
         stopping.cancel()
@@ -351,10 +344,7 @@ async def test_a_lane_that_waits_for_the_other_gives_its_connection_back(
 
     async with running_ledger(alert_database) as ledger, held(alert_database, key("b")):
         async with held(alert_database, key("a")):
-            first = begin(ledger, raises("a", 1))
-            await waits_for_a_lock(alert_database)
-            second = begin(ledger, raises("b"))
-            await waits_for_a_lock(alert_database, 2)
+            first, second = await begin_on_both(ledger, alert_database)
             third = begin(ledger, raises("b", 1))
         await first
         await eventually(rests)

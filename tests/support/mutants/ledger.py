@@ -60,7 +60,7 @@ WRITTEN_BY_THE_CALL = Mutant(
             _LEDGER,
             "            left.settle(_overloaded())\n",
             "            left.settle(_overloaded())\n"
-            "        await self._lanes._first.write(self._queue.take(500))\n",
+            "        await self._lanes._first.write(self._queue.take())\n",
         ),
     ),
     (the(_LANE_TESTS, "test_a_cancelled_call_leaves_its_command_to_complete_or_never_to_start"),),

@@ -101,7 +101,7 @@ class Lanes:
             self._second_is_free.set()
 
     def _take(self) -> list[Entry]:
-        """Take what the first lane writes next: if much waits, not all that the second could."""
+        """Take what the first lane writes next: of much about half, so that the second has some."""
         queue, beside = self._queue, self._at_work.get(self._second)
         if beside is not None:
             return queue.take_apart(beside.hosts)
